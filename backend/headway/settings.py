@@ -158,7 +158,7 @@ def _is_loopback(host: str) -> bool:
 def load_settings() -> Settings:
     """Read the environment. Raises SettingsError with every wrong variable."""
     try:
-        return Settings()
+        return Settings.model_validate({})
     except ValidationError as error:
         raise SettingsError(
             *(FieldProblem(".".join(map(str, e["loc"])).upper() or "settings", e["msg"]) for e in error.errors())
