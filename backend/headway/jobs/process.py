@@ -1,0 +1,100 @@
+"""Main of a job's process: `python -m headway.jobs.process <folder>`. A folder in, records out.
+
+The exit status is 0 when a RESULT record was written, whatever the outcome; anything else is a crash.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+from headway.errors import InvalidInputError, JobStopped
+from headway.jobs.context import JobContext
+from headway.jobs.order import JobOrder
+from headway.jobs.registry import get_kind
+from headway.jobs.reporter import Reporter
+from headway.spool.control import Control
+from headway.spool.records import EventKind
+from headway.spool.writer import SpoolWriter
+
+OUTCOMES = {"pause": "paused", "cancel": "cancelled"}
+
+
+class SpoolLogHandler(logging.Handler):
+    """Sends the process's log records into the spool, so that they stand beside the job's progress."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        super().__init__(logging.INFO)
+        self._reporter = reporter
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append one record; logging must never end a job."""
+        try:
+            self._reporter.say_log(record.levelname.lower(), self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
+def run_in_folder(folder: Path) -> dict[str, Any]:
+    """Run the job ordered in `folder` to its end and answer the RESULT payload that was recorded."""
+    order = JobOrder.read(folder)
+    reporter = Reporter(SpoolWriter(folder / "spool", quota_bytes=order.spool_quota_bytes))
+    handler = SpoolLogHandler(reporter)
+    logging.getLogger().addHandler(handler)
+    try:
+        reporter.event(
+            EventKind.PLAN,
+            {
+                "phases": [
+                    {"name": p.name, "title": p.title, "weight": p.weight, "optional": p.optional} for p in order.phases
+                ]
+            },
+        )
+        result = _outcome(folder, order, reporter)
+        reporter.event(EventKind.RESULT, result)
+        return result
+    finally:
+        logging.getLogger().removeHandler(handler)
+        reporter.close()
+
+
+def _outcome(folder: Path, order: JobOrder, reporter: Reporter) -> dict[str, Any]:
+    try:
+        kind = get_kind(order.kind)
+        config = kind.checked_config(order.config)
+        job = JobContext(folder, order, reporter, Control.open(folder / "control"))
+        kind.load_run()(config, job)
+        return {"outcome": "completed", "error": None}
+    except JobStopped as stop:
+        return {"outcome": OUTCOMES.get(str(stop), "cancelled"), "error": None}
+    except InvalidInputError as error:
+        return {"outcome": "failed", "error": _described(error, "VALIDATION")}
+    except Exception as error:
+        return {"outcome": "failed", "error": _described(error, None)}
+
+
+def _described(error: Exception, error_class: str | None) -> dict[str, Any]:
+    return {
+        "class": error_class,
+        "type": f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins."),
+        "message": str(error)[:4000] or type(error).__name__,
+        "traceback": "".join(traceback.format_exception(error))[-16_000:],
+    }
+
+
+def main() -> int:
+    """Entry of the process. Ctrl-C of a terminal is the supervisor's business, not the job's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    logging.basicConfig(level=logging.WARNING, handlers=[])
+    run_in_folder(Path(sys.argv[1]))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

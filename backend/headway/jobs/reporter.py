@@ -1,0 +1,106 @@
+"""Turns what a kind does into spool records: metrics at once, counters by sampling, phases and events in order."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from headway.spool.records import EventKind
+from headway.spool.writer import SpoolWriter
+
+SAMPLE_SECONDS = 0.1
+
+
+class LiveCounter:
+    """A counter the training thread moves by storing a number; the sampler reads it."""
+
+    __slots__ = ("current", "total", "unit")
+
+    def __init__(self, unit: str, current: float, total: float | None) -> None:
+        self.unit = unit
+        self.current = current
+        self.total = total
+
+    def advance(self, by: float = 1) -> None:
+        """Count `by` more units as done."""
+        self.current += by
+
+
+class Reporter:
+    """Owns the spool's writer and the sampling thread of one job process."""
+
+    def __init__(self, writer: SpoolWriter) -> None:
+        self.log = writer.log
+        self._writer = writer
+        self._lock = threading.RLock()
+        self._phases: list[str] = []
+        self._counters: list[LiveCounter] = []
+        self._last_sample: object = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._sample_until_closed, name="headway-reporter", daemon=True)
+        self._thread.start()
+
+    def event(self, kind: EventKind, payload: dict[str, Any]) -> None:
+        """Append one event record."""
+        self._writer.event(kind, payload)
+
+    def say_log(self, level: str, text: str) -> None:
+        """Append one log line."""
+        self._writer.event(EventKind.LOG, {"level": level, "text": text[:8000]})
+
+    def start_phase(self, name: str) -> None:
+        """Enter a phase; counters pushed from now on belong to it."""
+        with self._lock:
+            self._flush_counters()
+            self._phases.append(name)
+            self._writer.event(EventKind.PHASE_STARTED, {"name": name})
+
+    def finish_phase(self, name: str) -> None:
+        """Leave the phase with all of it done."""
+        with self._lock:
+            self._flush_counters()
+            self._phases.remove(name)
+            self._writer.event(EventKind.PHASE_FINISHED, {"name": name})
+
+    def skip_phase(self, name: str) -> None:
+        """Mark a phase as one that does not run."""
+        self._writer.event(EventKind.PHASE_FINISHED, {"name": name, "skipped": True})
+
+    def push(self, unit: str, current: float, total: float | None) -> LiveCounter:
+        """Add an innermost counter."""
+        counter = LiveCounter(unit, current, total)
+        with self._lock:
+            self._counters.append(counter)
+        return counter
+
+    def pop(self, counter: LiveCounter) -> None:
+        """Take a counter away; an outermost one is recorded first, so that its last state is not lost."""
+        with self._lock:
+            if self._counters and self._counters[0] is counter:
+                self._flush_counters()
+            if counter in self._counters:
+                self._counters.remove(counter)
+
+    def close(self) -> None:
+        """Stop sampling, record the last counters and close the spool."""
+        self._stop.set()
+        self._thread.join(timeout=5)
+        with self._lock:
+            self._flush_counters()
+        self._writer.close()
+
+    def _sample_until_closed(self) -> None:
+        while not self._stop.wait(SAMPLE_SECONDS):
+            with self._lock:
+                self._flush_counters()
+            self._writer.housekeep()
+
+    def _flush_counters(self) -> None:
+        if not self._phases or not self._counters:
+            return
+        sample = (self._phases[-1], [(c.unit, c.current, c.total) for c in self._counters])
+        if sample == self._last_sample:
+            return
+        self._last_sample = sample
+        counters = [{"unit": unit, "current": current, "total": total} for unit, current, total in sample[1]]
+        self._writer.event(EventKind.COUNTERS, {"phase": sample[0], "counters": counters})
