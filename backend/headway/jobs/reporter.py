@@ -33,7 +33,8 @@ class Reporter:
         self.log = writer.log
         self._writer = writer
         self._lock = threading.RLock()
-        self._phases: list[str] = []
+        # each phase with the number of counters that were running outside it
+        self._phases: list[tuple[str, int]] = []
         self._counters: list[LiveCounter] = []
         self._last_sample: object = None
         self._stop = threading.Event()
@@ -52,14 +53,14 @@ class Reporter:
         """Enter a phase; counters pushed from now on belong to it."""
         with self._lock:
             self._flush_counters()
-            self._phases.append(name)
+            self._phases.append((name, len(self._counters)))
             self._writer.event(EventKind.PHASE_STARTED, {"name": name})
 
     def finish_phase(self, name: str) -> None:
         """Leave the phase with all of it done."""
         with self._lock:
             self._flush_counters()
-            self._phases.remove(name)
+            self._phases = [entry for entry in self._phases if entry[0] != name]
             self._writer.event(EventKind.PHASE_FINISHED, {"name": name})
 
     def skip_phase(self, name: str) -> None:
@@ -74,9 +75,10 @@ class Reporter:
         return counter
 
     def pop(self, counter: LiveCounter) -> None:
-        """Take a counter away; an outermost one is recorded first, so that its last state is not lost."""
+        """Take a counter away; a phase's outermost one is recorded first, so that its last state is not lost."""
         with self._lock:
-            if self._counters and self._counters[0] is counter:
+            outside = self._phases[-1][1] if self._phases else 0
+            if self._counters[outside : outside + 1] == [counter]:
                 self._flush_counters()
             if counter in self._counters:
                 self._counters.remove(counter)
@@ -96,10 +98,11 @@ class Reporter:
             self._writer.housekeep()
 
     def _flush_counters(self) -> None:
-        if not self._phases or not self._counters:
+        if not self._phases:
             return
-        sample = (self._phases[-1], [(c.unit, c.current, c.total) for c in self._counters])
-        if sample == self._last_sample:
+        phase, outside = self._phases[-1]
+        sample = (phase, [(c.unit, c.current, c.total) for c in self._counters[outside:]])
+        if not sample[1] or sample == self._last_sample:
             return
         self._last_sample = sample
         counters = [{"unit": unit, "current": current, "total": total} for unit, current, total in sample[1]]
