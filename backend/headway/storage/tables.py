@@ -1,0 +1,305 @@
+"""All tables. Postgres is the truth; constraints hold what must never be false.
+
+`training_metrics` is partitioned by week of the server's receipt; partitions are made by `storage/partitions.py`.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    REAL,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from headway.domain.states import JobState
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_NOW = text("now()")
+_STATES = ", ".join(f"'{state}'" for state in JobState)
+
+
+def _time(name: str, *, nullable: bool = True, default_now: bool = False) -> Column[object]:
+    return Column(
+        name,
+        DateTime(timezone=True),
+        nullable=nullable and not default_now,
+        server_default=_NOW if default_now else None,
+    )
+
+
+studies = Table(
+    "studies",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    _time("created_at", default_now=True),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("key", Integer, Identity(always=True), nullable=False, unique=True, comment="short number used by metrics"),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("tags", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("notes", Text, nullable=False, server_default=""),
+    Column("owner", Text, nullable=False, server_default=""),
+    Column("state", Text, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("config", JSONB, nullable=False),
+    Column("resources", JSONB, nullable=False, server_default="{}"),
+    Column("environment", JSONB),
+    Column("study_id", Text, ForeignKey("studies.id", ondelete="CASCADE"), index=True),
+    Column("study_key", Text),
+    Column("study_position", Integer),
+    Column("retry_of", Text, ForeignKey("jobs.id", ondelete="SET NULL")),
+    Column("idempotency_key", Text, unique=True),
+    Column("time_limit_seconds", Double),
+    Column("attempt", SmallInteger, nullable=False, server_default="0", comment="the fencing token"),
+    Column("lease_owner", Text),
+    _time("lease_expires_at"),
+    Column(
+        "lost_attempts", SmallInteger, nullable=False, server_default="0", comment="ended without progress, in a row"
+    ),
+    Column("revision", BigInteger, nullable=False, server_default="0"),
+    Column("percent_bp", Integer, nullable=False, server_default="0"),
+    Column("progress", JSONB, nullable=False, server_default="{}"),
+    Column("error", JSONB),
+    Column("logs_count", BigInteger, nullable=False, server_default="0"),
+    Column("events_count", BigInteger, nullable=False, server_default="0"),
+    _time("created_at", default_now=True),
+    _time("queued_at"),
+    _time("sent_at"),
+    _time("started_at"),
+    _time("finished_at"),
+    _time("updated_at", default_now=True),
+    CheckConstraint(f"state IN ({_STATES})", name="state_known"),
+    CheckConstraint("(percent_bp = 10000) = (state = 'completed')", name="full_iff_completed"),
+    CheckConstraint("percent_bp BETWEEN 0 AND 10000", name="percent_in_range"),
+    Index("ix_jobs_created_at_id", text("created_at DESC"), text("id DESC")),
+    Index("ix_jobs_queue", "queue", text("priority DESC"), "queued_at", postgresql_where=text("state = 'queued'")),
+    Index("ix_jobs_held", "lease_expires_at", postgresql_where=text("state IN ('running', 'pausing', 'cancelling')")),
+    Index("ix_jobs_state", "state", "updated_at"),
+)
+
+job_dependencies = Table(
+    "job_dependencies",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("needs_job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, index=True),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", SmallInteger, primary_key=True),
+    Column("lease_owner", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("process_group", Integer),
+    Column("resumed_from_step", BigInteger),
+    Column("spool_offset", BigInteger, nullable=False, server_default="0"),
+    Column("output_offset", BigInteger, nullable=False, server_default="0"),
+    Column("outcome", Text),
+    Column("error", JSONB),
+    _time("started_at", default_now=True),
+    _time("ended_at"),
+)
+
+artifacts = Table(
+    "artifacts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="SET NULL"), index=True),
+    Column("output", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="pending"),
+    Column("host", Text),
+    Column("path", Text),
+    Column("bytes", BigInteger),
+    Column("meta", JSONB, nullable=False, server_default="{}"),
+    _time("created_at", default_now=True),
+    _time("ready_at"),
+    CheckConstraint("state IN ('pending', 'ready', 'failed')", name="state_known"),
+    Index("ix_artifacts_type", "type", text("created_at DESC"), text("id DESC")),
+)
+
+job_inputs = Table(
+    "job_inputs",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("field", Text, primary_key=True),
+    Column("artifact_id", Text, ForeignKey("artifacts.id"), nullable=False, index=True),
+)
+
+metric_names = Table(
+    "metric_names",
+    metadata,
+    Column("id", Integer, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+)
+
+job_metrics = Table(
+    "job_metrics",
+    metadata,
+    Column("job", Integer, primary_key=True),
+    Column("metric", Integer, ForeignKey("metric_names.id"), primary_key=True),
+    Column("first_attempt", SmallInteger, nullable=False),
+    comment="which metrics a job has; kept so that no query scans the series for their names",
+)
+
+
+def _metric_columns() -> list[Column[object]]:
+    return [
+        Column("job", Integer, nullable=False, comment="jobs.key"),
+        Column("metric", Integer, nullable=False, comment="metric_names.id"),
+        Column("step", BigInteger, nullable=False),
+        Column("value", Double, comment="null where not finite"),
+        _time("at", nullable=False),
+        _time("received_at", nullable=False),
+        Column("attempt", SmallInteger, nullable=False),
+        Column("nonfinite", SmallInteger, comment="1 NaN, 2 +Inf, 3 -Inf"),
+    ]
+
+
+training_metrics = Table(
+    "training_metrics",
+    metadata,
+    *_metric_columns(),
+    Index(
+        "ix_training_metrics_series",
+        "job",
+        "metric",
+        "step",
+        "attempt",
+        postgresql_include=["value", "nonfinite"],
+    ),
+    postgresql_partition_by="RANGE (received_at)",
+)
+
+training_metrics_archive = Table(
+    "training_metrics_archive",
+    metadata,
+    *_metric_columns(),
+    Index(
+        "ix_training_metrics_archive_series",
+        "job",
+        "metric",
+        "step",
+        "attempt",
+        postgresql_include=["value", "nonfinite"],
+    ),
+    postgresql_partition_by="RANGE (received_at)",
+)
+
+progress_history = Table(
+    "progress_history",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("revision", BigInteger, primary_key=True),
+    Column("attempt", SmallInteger, nullable=False),
+    _time("at", nullable=False),
+    Column("percent_bp", Integer, nullable=False),
+    Column("phase", Text),
+    Column("phase_changed", Boolean, nullable=False),
+    Column("step", BigInteger),
+    Column("rate", REAL),
+    Column("eta_seconds", REAL),
+)
+
+job_events = Table(
+    "job_events",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("no", BigInteger, primary_key=True),
+    Column("type", Text, nullable=False),
+    Column("data", JSONB, nullable=False, server_default="{}"),
+    _time("at", default_now=True),
+)
+
+job_logs = Table(
+    "job_logs",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("no", BigInteger, primary_key=True),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("level", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    _time("at", nullable=False),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("path", Text, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+    Column("best", Boolean, nullable=False),
+    Column("metrics", JSONB, nullable=False, server_default="{}"),
+    _time("created_at", default_now=True),
+    Index("ix_checkpoints_job_id", "job_id", text("step DESC")),
+)
+
+hosts = Table(
+    "hosts",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("cpus", Integer, nullable=False),
+    Column("memory_mb", Integer, nullable=False),
+    Column("gpus", JSONB, nullable=False, server_default="[]"),
+    _time("last_seen_at", default_now=True),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("id", Text, primary_key=True, comment="random, new at each process start; the owner of leases"),
+    Column("host", Text, ForeignKey("hosts.name", ondelete="CASCADE"), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("slots", JSONB, nullable=False),
+    _time("started_at", default_now=True),
+    _time("last_seen_at", default_now=True),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False, unique=True, comment="the token itself is never stored"),
+    _time("created_at", default_now=True),
+    _time("expires_at"),
+    CheckConstraint("role IN ('viewer', 'operator', 'admin')", name="role_known"),
+)
