@@ -1,1 +1,1 @@
-"""Sparse autoencoders: objectives with hand-written gradients, a trainer that resumes exactly, and the SAELens format."""
+"""Sparse autoencoders: hand-written gradients, a trainer that resumes exactly, the SAELens format."""

@@ -117,12 +117,14 @@ def _sampled_dots(upstream: Tensor, dec: Tensor, indices: Tensor) -> Tensor:
     batch, k = indices.shape
     starts = torch.arange(0, batch * k, k)
     bags = torch.arange(batch).repeat_interleave(k)
-    dots = torch.ops.aten._embedding_bag_per_sample_weights_backward(upstream, dec, indices.reshape(-1), starts, bags, 0)
+    dots = torch.ops.aten._embedding_bag_per_sample_weights_backward(
+        upstream, dec, indices.reshape(-1), starts, bags, 0
+    )
     return dots.view(batch, k)
 
 
 class _ByFeature(NamedTuple):
-    """The batch·k active entries sorted by feature: features, their places before the sort, their rows, segment starts."""
+    """The batch·k active entries sorted by feature: features, places before the sort, rows, segment starts."""
 
     features: Tensor
     order: Tensor

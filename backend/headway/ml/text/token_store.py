@@ -1,0 +1,95 @@
+"""A token store: contexts of tokens, flat on disk and memory-mapped.
+
+manifest.json   what they are
+tokens.bin      uint32 [tokens], the contexts one after the other, without padding
+offsets.bin     uint64 [contexts + 1], where each begins
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+
+MANIFEST_FILE, TOKENS_FILE, OFFSETS_FILE = "manifest.json", "tokens.bin", "offsets.bin"
+
+
+class TokenManifest(BaseModel):
+    """What a token store holds. `special_ids` are never text: separators, masks, padding, starts and ends."""
+
+    model_config = ConfigDict(frozen=True)
+
+    format: Literal[1] = 1
+    contexts: int
+    tokens: int
+    text_tokens: int
+    documents: int
+    context_length: int
+    vocab_size: int
+    pad_id: int
+    special_ids: list[int]
+    tokenizer: str
+    sample: str
+
+
+class TokenWriter:
+    """Appends contexts; `finish` writes the manifest last, so a store without one is not whole."""
+
+    def __init__(self, folder: Path) -> None:
+        self.contexts = 0
+        self.tokens = 0
+        self._folder = folder
+        (folder / MANIFEST_FILE).unlink(missing_ok=True)
+        self._tokens = (folder / TOKENS_FILE).open("wb")
+        self._offsets = (folder / OFFSETS_FILE).open("wb")
+        self._offsets.write(np.uint64(0).tobytes())
+
+    def append(self, context: Sequence[int]) -> None:
+        """Add one context."""
+        self._tokens.write(np.asarray(context, dtype=np.uint32).tobytes())
+        self.contexts += 1
+        self.tokens += len(context)
+        self._offsets.write(np.uint64(self.tokens).tobytes())
+
+    def close(self) -> None:
+        """Close the files without a manifest."""
+        self._tokens.close()
+        self._offsets.close()
+
+    def finish(self, manifest: TokenManifest) -> None:
+        """Close the files and say what they are."""
+        self.close()
+        (self._folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1) + "\n")
+
+
+class TokenStore:
+    """Read access to a token store. Raises OSError when a file is missing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.manifest = TokenManifest.model_validate_json((folder / MANIFEST_FILE).read_bytes())
+        self.tokens: NDArray[np.uint32] = np.memmap(folder / TOKENS_FILE, dtype=np.uint32, mode="r")
+        self.offsets: NDArray[np.int64] = np.fromfile(folder / OFFSETS_FILE, dtype=np.uint64).astype(np.int64)
+
+    def batches(self, max_tokens: int) -> Iterator[NDArray[np.int64]]:
+        """Numbers of contexts, grouped so that each batch is of like length and pads to at most `max_tokens`.
+
+        Longest first: memory runs out at once or never.
+        """
+        lengths = np.diff(self.offsets)
+        order = np.argsort(-lengths, kind="stable")
+        start = 0
+        while start < len(order):
+            size = max(1, max_tokens // int(lengths[order[start]]))
+            yield order[start : start + size]
+            start += size
+
+    def padded(self, contexts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Token ids of the contexts [n, longest], padded, and each one's place in `tokens` (-1 where padded)."""
+        starts, ends = self.offsets[contexts], self.offsets[contexts + 1]
+        places = starts[:, None] + np.arange(int((ends - starts).max()))
+        places = np.where(places < ends[:, None], places, -1)
+        return np.where(places >= 0, self.tokens[places], self.manifest.pad_id).astype(np.int64), places
