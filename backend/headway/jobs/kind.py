@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from headway.jobs.context import JobContext
 
 Queue = Literal["gpu", "cpu", "io"]
-Family = Literal["trainings", "models", "datasets"]
+Family = Literal["trainings", "models", "extractions", "datasets"]
 REFERENCE_PATTERN = r"^(artifact:[a-z0-9]{12}|job:[A-Za-z0-9_.-]{1,64}/[a-z][a-z0-9_]{0,31})$"
 
 

@@ -1,0 +1,110 @@
+"""Pushes what is committed to the Socket.IO cluster through Redis, off everybody's critical path.
+
+One thread of its own sends; `publish` only puts into a bounded table. The first update of a channel goes at once
+(leading edge), later ones within the batch interval become one. What is dropped while Redis is away is recovered by
+the clients: snapshots by revision, metrics and logs by their cursor.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import structlog
+
+from headway.realtime.channels import Message
+
+MOST_PENDING = 5000
+MOST_CHANNELS = 20_000
+REDIS_TIMEOUT_SECONDS = 2.0
+
+log = structlog.get_logger(__name__)
+
+
+class Emitter(Protocol):
+    """What sends one event to a room; python-socketio's managers do."""
+
+    def emit(self, event: str, data: Any, *, room: str) -> None:
+        """Send `data` to everybody in `room`."""
+        ...
+
+
+class Publisher:
+    """Sends messages in order from a thread of its own. `interval` is the batch interval in seconds (0: no batching)."""
+
+    def __init__(self, emitter: Emitter, interval: float) -> None:
+        self._emitter = emitter
+        self._interval = interval
+        self._wake = threading.Condition()
+        self._stream: deque[Message] = deque(maxlen=MOST_PENDING)
+        self._newest: dict[tuple[str, str], Message] = {}
+        self._sent_at: dict[str, float] = {}
+        self._closing = False
+        self._thread = threading.Thread(target=self._run, name="headway-publisher", daemon=True)
+        self._thread.start()
+
+    def publish(self, messages: Iterable[Message]) -> None:
+        """Hand messages over; never blocks on Redis and never raises."""
+        with self._wake:
+            for message in messages:
+                if message.replaces:
+                    self._keep_newest(message)
+                else:
+                    self._stream.append(message)
+            self._wake.notify()
+
+    def close(self, timeout: float = 3.0) -> None:
+        """Send what is pending, then end."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join(timeout)
+
+    def _keep_newest(self, message: Message) -> None:
+        # "operations" carries every job: newest wins by job there
+        key = (message.channel, str(message.payload.get("job_id")))
+        before = self._newest.get(key)
+        if before is not None and before.payload["revision"] > message.payload["revision"]:
+            return
+        if before is not None or len(self._newest) < MOST_PENDING:
+            self._newest[key] = message
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                due, wait = self._take_due(time.monotonic())
+                if not due:
+                    if self._closing and not self._newest:
+                        return
+                    self._wake.wait(wait)
+                    continue
+            for message in due:
+                self._send(message)
+
+    def _take_due(self, now: float) -> tuple[list[Message], float | None]:
+        due = list(self._stream)
+        self._stream.clear()
+        wait: float | None = None
+        for key, message in list(self._newest.items()):
+            rest = 0.0 if self._closing else self._sent_at.get("/".join(key), 0.0) + self._interval - now
+            if rest <= 0:
+                due.append(self._newest.pop(key))
+                self._note_sent("/".join(key), now)
+            else:
+                wait = rest if wait is None else min(wait, rest)
+        return due, wait
+
+    def _note_sent(self, key: str, now: float) -> None:
+        if len(self._sent_at) >= MOST_CHANNELS:
+            horizon = now - self._interval
+            self._sent_at = {name: at for name, at in self._sent_at.items() if at > horizon}
+        self._sent_at[key] = now
+
+    def _send(self, message: Message) -> None:
+        try:
+            self._emitter.emit(message.event, dict(message.payload), room=message.channel)
+        except Exception as error:
+            log.warning("push failed", channel=message.channel, error=str(error))

@@ -1,0 +1,63 @@
+"""Attempts: where each one's spool is drained to, what it resumed from, how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+_GET = text("SELECT * FROM attempts WHERE job_id = :job_id AND number = :number")
+_OF_JOB = text("SELECT * FROM attempts WHERE job_id = :job_id ORDER BY number")
+_BEGIN = text(
+    "UPDATE attempts SET process_group = :process_group, resumed_from_step = :resumed_from_step "
+    "WHERE job_id = :job_id AND number = :number"
+)
+_MOVE_OFFSETS = text(
+    "UPDATE attempts SET spool_offset = :spool_to, output_offset = :output_to WHERE job_id = :job_id "
+    "AND number = :number AND spool_offset = :spool_from AND output_offset = :output_from"
+)
+_END = text(
+    "UPDATE attempts SET outcome = :outcome, error = :error, ended_at = now() "
+    "WHERE job_id = :job_id AND number = :number AND ended_at IS NULL"
+).bindparams(bindparam("error", type_=JSONB(none_as_null=True)))
+
+
+def get_attempt(connection: Connection, job_id: str, number: int) -> RowMapping | None:
+    """One attempt."""
+    return connection.execute(_GET, {"job_id": job_id, "number": number}).mappings().one_or_none()
+
+
+def attempts_of(connection: Connection, job_id: str) -> Sequence[RowMapping]:
+    """All attempts of a job in order."""
+    return connection.execute(_OF_JOB, {"job_id": job_id}).mappings().all()
+
+
+def note_process(
+    connection: Connection, job_id: str, number: int, process_group: int, resumed_from_step: int | None
+) -> None:
+    """Store which process group runs the attempt and where it went on."""
+    parameters = {
+        "job_id": job_id, "number": number, "process_group": process_group, "resumed_from_step": resumed_from_step,
+    }  # fmt: skip
+    connection.execute(_BEGIN, parameters)
+
+
+def move_offsets(
+    connection: Connection, job_id: str, number: int, *, spool: tuple[int, int], output: tuple[int, int]
+) -> bool:
+    """Compare-and-set of both offsets (from, to): False when somebody else drained these records already."""
+    parameters = {
+        "job_id": job_id, "number": number, "spool_from": spool[0], "spool_to": spool[1],
+        "output_from": output[0], "output_to": output[1],
+    }  # fmt: skip
+    return connection.execute(_MOVE_OFFSETS, parameters).rowcount == 1
+
+
+def end_attempt(
+    connection: Connection, job_id: str, number: int, outcome: str, error: Mapping[str, Any] | None = None
+) -> None:
+    """Store how the attempt ended, once."""
+    parameters = {"job_id": job_id, "number": number, "outcome": outcome, "error": dict(error) if error else None}
+    connection.execute(_END, parameters)

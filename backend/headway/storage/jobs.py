@@ -1,0 +1,272 @@
+"""The job aggregate in Postgres: read it, claim it, move its state. Every change counts the revision on its own row."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, bindparam, insert, text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from headway.domain.states import HELD, JobState, sources_of
+from headway.storage import tables
+
+#: What a job shows; `waiting_for` names only what is not completed yet.
+_COLUMNS = """
+    j.*, extract(epoch FROM now() - j.updated_at)::float8 AS data_age,
+    (j.lease_expires_at < now()) AS lease_expired,
+    ARRAY(SELECT d.needs_job_id FROM job_dependencies d WHERE d.job_id = j.id ORDER BY 1) AS depends_on,
+    ARRAY(SELECT n.id FROM job_dependencies d JOIN jobs n ON n.id = d.needs_job_id
+          WHERE d.job_id = j.id AND n.state <> 'completed' AND j.state = 'waiting' ORDER BY 1) AS waiting_for
+"""
+
+_GET = text(f"SELECT {_COLUMNS} FROM jobs j WHERE j.id = :id")
+
+_GET_BY_STUDY = text(
+    f"SELECT {_COLUMNS} FROM jobs j WHERE j.study_id = ANY(:studies) ORDER BY j.study_id, j.study_position"
+)
+
+_LIST = """
+SELECT {columns} FROM jobs j
+WHERE (CAST(:states AS text[]) IS NULL OR j.state = ANY(:states))
+  AND (CAST(:kinds AS text[]) IS NULL OR j.kind = ANY(:kinds))
+  AND (CAST(:tag AS text) IS NULL OR :tag = ANY(j.tags))
+  AND (CAST(:q AS text) IS NULL OR j.name ILIKE :q OR j.id ILIKE :q OR j.kind ILIKE :q)
+  AND (CAST(:before_at AS timestamptz) IS NULL OR (j.created_at, j.id) < (:before_at, :before_id))
+ORDER BY j.created_at DESC, j.id DESC LIMIT :limit
+"""
+_LIST_JOBS = text(_LIST.format(columns=_COLUMNS))
+
+_ACTIVE = text(
+    f"SELECT {_COLUMNS} FROM jobs j "
+    "WHERE j.state IN ('waiting', 'queued', 'running', 'pausing', 'paused', 'cancelling') "
+    "OR j.finished_at > now() - interval '15 minutes' ORDER BY j.created_at DESC, j.id DESC LIMIT :limit"
+)
+
+_CLAIM = text(f"""
+WITH target AS (
+    SELECT id FROM jobs
+    WHERE state = 'queued' AND queue = :queue AND (CAST(:id AS text) IS NULL OR id = :id)
+    ORDER BY priority DESC, queued_at LIMIT 1 FOR UPDATE SKIP LOCKED
+), j AS (
+    UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_owner = :owner,
+        lease_expires_at = now() + make_interval(secs => :lease_seconds), percent_bp = 0, error = NULL,
+        started_at = coalesce(started_at, now()), updated_at = now(), revision = revision + 1
+    FROM target WHERE jobs.id = target.id RETURNING jobs.*
+), made AS (
+    INSERT INTO attempts (job_id, number, lease_owner, host) SELECT id, attempt, :owner, :host FROM j
+)
+SELECT {_COLUMNS} FROM j
+""")
+
+_WATCH = text("SELECT state, attempt, lease_owner FROM jobs WHERE id = :id")
+
+_RENEW = text(
+    "UPDATE jobs SET lease_expires_at = now() + make_interval(secs => :lease_seconds) "
+    "WHERE id = :id AND attempt = :attempt AND lease_owner = :owner AND state = ANY(:held) RETURNING state"
+)
+
+_READY_WAITERS = text("""
+UPDATE jobs SET state = 'queued', queued_at = now(), updated_at = now(), revision = revision + 1
+WHERE state = 'waiting' AND (CAST(:needed AS text) IS NULL OR id IN (SELECT job_id FROM job_dependencies WHERE needs_job_id = :needed))
+  AND NOT EXISTS (SELECT 1 FROM job_dependencies d JOIN jobs n ON n.id = d.needs_job_id
+                  WHERE d.job_id = jobs.id AND n.state <> 'completed')
+RETURNING id, queue
+""")
+
+_UNSENT = text("""
+UPDATE jobs SET sent_at = now() WHERE id IN (
+    SELECT id FROM jobs WHERE state = 'queued' AND queue = ANY(:queues)
+      AND (sent_at IS NULL OR sent_at < now() - make_interval(secs => :older_than_seconds))
+    ORDER BY priority DESC, queued_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+RETURNING id, queue
+""")
+
+_EXPIRED = text("""
+SELECT id FROM jobs WHERE state IN ('running', 'pausing', 'cancelling') AND lease_expires_at < now()
+  AND pg_postmaster_start_time() < now() - make_interval(secs => :lease_seconds)
+ORDER BY lease_expires_at LIMIT 100 FOR UPDATE SKIP LOCKED
+""")
+
+_QUEUE_LENGTHS = text(
+    "SELECT queue, count(*) FILTER (WHERE state = 'queued') AS queued, "
+    "count(*) FILTER (WHERE state IN ('running', 'pausing', 'cancelling')) AS running "
+    "FROM jobs WHERE state IN ('queued', 'running', 'pausing', 'cancelling') GROUP BY queue ORDER BY queue"
+)
+
+_STATE_COUNTS = text("SELECT state, count(*) AS jobs FROM jobs GROUP BY state")
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """What a list of jobs is narrowed to; `before` is the (created_at, id) of the last row seen."""
+
+    states: Sequence[str] | None = None
+    kinds: Sequence[str] | None = None
+    tag: str | None = None
+    q: str | None = None
+    before: tuple[datetime, str] | None = None
+    limit: int = 50
+
+
+def insert_jobs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store new jobs."""
+    connection.execute(insert(tables.jobs), [dict(row) for row in rows])
+
+
+def insert_dependencies(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
+    """Store that the first job of each pair needs the second."""
+    rows = [{"job_id": job, "needs_job_id": needed} for job, needed in dict.fromkeys(pairs)]
+    if rows:
+        connection.execute(insert(tables.job_dependencies), rows)
+
+
+def get_job(connection: Connection, job_id: str) -> RowMapping | None:
+    """One job with what it depends on."""
+    return connection.execute(_GET, {"id": job_id}).mappings().one_or_none()
+
+
+def list_jobs(connection: Connection, wanted: JobFilter) -> Sequence[RowMapping]:
+    """Jobs, newest first, at most `limit`."""
+    before_at, before_id = wanted.before or (None, None)
+    like = None if not wanted.q else "%" + wanted.q.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
+    parameters = {
+        "states": list(wanted.states) if wanted.states else None,
+        "kinds": list(wanted.kinds) if wanted.kinds else None,
+        "tag": wanted.tag,
+        "q": like,
+        "before_at": before_at,
+        "before_id": before_id,
+        "limit": wanted.limit,
+    }
+    return connection.execute(_LIST_JOBS, parameters).mappings().all()
+
+
+def active_jobs(connection: Connection, limit: int = 200) -> Sequence[RowMapping]:
+    """Jobs that are not over, and those that ended a short while ago."""
+    return connection.execute(_ACTIVE, {"limit": limit}).mappings().all()
+
+
+def jobs_of_studies(connection: Connection, study_ids: Sequence[str]) -> Sequence[RowMapping]:
+    """The jobs of some studies, each study's in its order."""
+    return connection.execute(_GET_BY_STUDY, {"studies": list(study_ids)}).mappings().all()
+
+
+def claim(
+    connection: Connection, *, queue: str, job_id: str | None, owner: str, host: str, lease_seconds: float
+) -> RowMapping | None:
+    """Take a queued job (this one, or the first of the queue): attempt + 1 and a lease, in one statement."""
+    parameters = {"queue": queue, "id": job_id, "owner": owner, "host": host, "lease_seconds": lease_seconds}
+    return connection.execute(_CLAIM, parameters).mappings().one_or_none()
+
+
+def watch(connection: Connection, job_id: str) -> RowMapping | None:
+    """State, attempt and lease owner: what a supervisor must know between drains."""
+    return connection.execute(_WATCH, {"id": job_id}).mappings().one_or_none()
+
+
+def renew_lease(connection: Connection, job_id: str, attempt: int, owner: str, lease_seconds: float) -> str | None:
+    """Prolong the lease; the job's state, or None when the attempt no longer owns the job."""
+    parameters = {"id": job_id, "attempt": attempt, "owner": owner, "lease_seconds": lease_seconds, "held": list(HELD)}
+    return connection.scalar(_RENEW, parameters)
+
+
+def update_owned(
+    connection: Connection,
+    job_id: str,
+    attempt: int,
+    owner: str,
+    values: Mapping[str, Any],
+    *,
+    add_logs: int = 0,
+    add_events: int = 0,
+    lease_seconds: float,
+) -> RowMapping | None:
+    """Write a held job's row as its owner, prolonging the lease; None when the attempt no longer owns it (fenced)."""
+    assignments = "".join(f", {name} = :{name}" for name in values)
+    statement = text(f"""
+        WITH j AS (
+            UPDATE jobs SET revision = revision + 1, updated_at = now(), logs_count = logs_count + :add_logs,
+                events_count = events_count + :add_events,
+                lease_expires_at = now() + make_interval(secs => :lease_seconds){assignments}
+            WHERE id = :id AND attempt = :attempt AND lease_owner = :owner AND state = ANY(:held) RETURNING *)
+        SELECT {_COLUMNS} FROM j""").bindparams(*_json_binds(values))
+    parameters = {
+        "id": job_id, "attempt": attempt, "owner": owner, "held": list(HELD), "add_logs": add_logs,
+        "add_events": add_events, "lease_seconds": lease_seconds, **values,
+    }  # fmt: skip
+    return connection.execute(statement, parameters).mappings().one_or_none()
+
+
+def move(
+    connection: Connection,
+    job_id: str,
+    target: JobState,
+    values: Mapping[str, Any] | None = None,
+    *,
+    attempt: int | None = None,
+    sources: Iterable[JobState] | None = None,
+) -> RowMapping | None:
+    """Move a job to `target` if it is in one of `sources` (by default: any state the move is legal from).
+
+    `attempt` fences: a later attempt's job is left alone. Answers the job, or None when it did not move.
+    """
+    values = dict(values or {})
+    assignments = "".join(f", {name} = :{name}" for name in values)
+    stamps = _STAMPS.get(target, "")
+    statement = text(f"""
+        WITH j AS (
+            UPDATE jobs SET state = :target, revision = revision + 1, updated_at = now(){stamps}{assignments}
+            WHERE id = :id AND state = ANY(:sources) AND (CAST(:attempt AS int) IS NULL OR attempt = :attempt)
+            RETURNING *)
+        SELECT {_COLUMNS} FROM j""").bindparams(*_json_binds(values))
+    parameters = {
+        "id": job_id, "target": target, "sources": list(sources or sources_of(target)), "attempt": attempt, **values,
+    }  # fmt: skip
+    return connection.execute(statement, parameters).mappings().one_or_none()
+
+
+_OVER = ", finished_at = now(), lease_owner = NULL, lease_expires_at = NULL"
+#: What goes with a move, by its target.
+_STAMPS: dict[JobState, str] = {
+    JobState.QUEUED: ", queued_at = now(), sent_at = NULL, lease_owner = NULL, lease_expires_at = NULL",
+    JobState.PAUSED: ", lease_owner = NULL, lease_expires_at = NULL",
+    JobState.COMPLETED: _OVER,
+    JobState.FAILED: _OVER,
+    JobState.CANCELLED: _OVER,
+}
+_JSON_COLUMNS = frozenset(column.name for column in tables.jobs.columns if isinstance(column.type, JSONB))
+
+
+def _json_binds(values: Mapping[str, Any]) -> list[Any]:
+    return [bindparam(name, type_=JSONB(none_as_null=True)) for name in values if name in _JSON_COLUMNS]
+
+
+def queue_ready_waiters(connection: Connection, needed: str | None = None) -> list[tuple[str, str]]:
+    """Queue the waiting jobs whose needs are all completed (those that need `needed`, or any): (id, queue)."""
+    return [(row.id, row.queue) for row in connection.execute(_READY_WAITERS, {"needed": needed})]
+
+
+def take_unsent(
+    connection: Connection, queues: Sequence[str], older_than_seconds: float, limit: int = 50
+) -> list[tuple[str, str]]:
+    """Queued jobs whose message was never sent or is old, marked as sent now: (id, queue)."""
+    parameters = {"queues": list(queues), "older_than_seconds": older_than_seconds, "limit": limit}
+    return [(row.id, row.queue) for row in connection.execute(_UNSENT, parameters)]
+
+
+def expired(connection: Connection, lease_seconds: float) -> list[str]:
+    """Held jobs whose lease ran out by Postgres' clock, locked; none until Postgres has been up for one lease."""
+    return list(connection.scalars(_EXPIRED, {"lease_seconds": lease_seconds}))
+
+
+def queue_lengths(connection: Connection) -> Sequence[RowMapping]:
+    """Queued and running jobs by queue."""
+    return connection.execute(_QUEUE_LENGTHS).mappings().all()
+
+
+def state_counts(connection: Connection) -> dict[str, int]:
+    """How many jobs are in each state."""
+    return {row.state: row.jobs for row in connection.execute(_STATE_COUNTS)}

@@ -1,0 +1,121 @@
+"""What a job told on its way: log lines, events, progress history, checkpoints. Each numbered on its job, under its lock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, insert, text
+
+from headway.storage import tables
+
+HISTORY_POINTS = 1000
+
+_LOGS = text(
+    "SELECT no, at, attempt, level, text FROM job_logs WHERE job_id = :job_id AND no > :after ORDER BY no LIMIT :limit"
+)
+_LAST_LOGS = text(
+    "SELECT * FROM (SELECT no, at, attempt, level, text FROM job_logs WHERE job_id = :job_id "
+    "ORDER BY no DESC LIMIT :limit) AS newest ORDER BY no"
+)
+_EVENTS = text(
+    "SELECT no, type, at, data FROM job_events WHERE job_id = :job_id AND no > :after ORDER BY no LIMIT :limit"
+)
+_HISTORY = text(
+    "SELECT at, attempt, revision, percent_bp, phase, step, rate, eta_seconds FROM progress_history "
+    "WHERE job_id = :job_id ORDER BY revision"
+)
+# every second point goes, phase changes stay; run only when the history is full
+_THIN_HISTORY = text("""
+DELETE FROM progress_history WHERE job_id = :job_id AND NOT phase_changed AND revision IN (
+    SELECT revision FROM (SELECT revision, row_number() OVER (ORDER BY revision) AS place
+                          FROM progress_history WHERE job_id = :job_id) AS numbered WHERE place % 2 = 0)
+""")
+_CHECKPOINTS = text("SELECT * FROM checkpoints WHERE job_id = :job_id ORDER BY step DESC, attempt DESC")
+_CHECKPOINT = text("SELECT * FROM checkpoints WHERE id = :id")
+_DROP_CHECKPOINTS = text("DELETE FROM checkpoints WHERE job_id = :job_id AND attempt = :attempt AND path = ANY(:paths)")
+_ADD_EVENT = text("""
+WITH job AS (UPDATE jobs SET events_count = events_count + 1 WHERE id = :job_id RETURNING events_count)
+INSERT INTO job_events (job_id, no, type, data) SELECT :job_id, events_count, :type, CAST(:data AS jsonb) FROM job
+""")
+
+
+def add_logs(
+    connection: Connection, job_id: str, attempt: int, last_no: int, lines: Sequence[Mapping[str, Any]]
+) -> None:
+    """Store log lines {at, level, text}; `last_no` is the job's count with them included."""
+    first = last_no - len(lines) + 1
+    rows = [{"job_id": job_id, "no": first + i, "attempt": attempt, **line} for i, line in enumerate(lines)]
+    if rows:
+        connection.execute(insert(tables.job_logs), rows)
+
+
+def add_events(connection: Connection, job_id: str, last_no: int, events: Sequence[Mapping[str, Any]]) -> None:
+    """Store events {type, data, at}; `last_no` is the job's count with them included."""
+    first = last_no - len(events) + 1
+    rows = [{"job_id": job_id, "no": first + i, **event} for i, event in enumerate(events)]
+    if rows:
+        connection.execute(insert(tables.job_events), rows)
+
+
+def add_event(connection: Connection, job_id: str, event_type: str, data: str = "{}") -> None:
+    """Store one event (data as JSON text), counting it on the job."""
+    connection.execute(_ADD_EVENT, {"job_id": job_id, "type": event_type, "data": data})
+
+
+def read_logs(connection: Connection, job_id: str, after: int, limit: int) -> Sequence[RowMapping]:
+    """Log lines numbered above `after`."""
+    return connection.execute(_LOGS, {"job_id": job_id, "after": after, "limit": limit}).mappings().all()
+
+
+def read_last_logs(connection: Connection, job_id: str, limit: int) -> Sequence[RowMapping]:
+    """The newest log lines, in order."""
+    return connection.execute(_LAST_LOGS, {"job_id": job_id, "limit": limit}).mappings().all()
+
+
+def read_events(connection: Connection, job_id: str, after: int, limit: int) -> Sequence[RowMapping]:
+    """Events numbered above `after`."""
+    return connection.execute(_EVENTS, {"job_id": job_id, "after": after, "limit": limit}).mappings().all()
+
+
+def add_history(connection: Connection, row: Mapping[str, Any]) -> None:
+    """Store one point of progress."""
+    connection.execute(insert(tables.progress_history), [dict(row)])
+
+
+def thin_history(connection: Connection, job_id: str) -> None:
+    """Halve a full history evenly."""
+    connection.execute(_THIN_HISTORY, {"job_id": job_id})
+
+
+def read_history(connection: Connection, job_id: str) -> Sequence[RowMapping]:
+    """The points of progress in order; at most HISTORY_POINTS and the phase changes."""
+    return connection.execute(_HISTORY, {"job_id": job_id}).mappings().all()
+
+
+def add_checkpoints(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Store checkpoints."""
+    if rows:
+        connection.execute(insert(tables.checkpoints), [dict(row) for row in rows])
+
+
+def drop_checkpoints(connection: Connection, job_id: str, attempt: int, paths: Sequence[str]) -> None:
+    """Forget checkpoints that their attempt has removed."""
+    if paths:
+        connection.execute(_DROP_CHECKPOINTS, {"job_id": job_id, "attempt": attempt, "paths": list(paths)})
+
+
+def checkpoints_of(connection: Connection, job_id: str) -> Sequence[RowMapping]:
+    """A job's checkpoints, newest first."""
+    return connection.execute(_CHECKPOINTS, {"job_id": job_id}).mappings().all()
+
+
+def get_checkpoint(connection: Connection, checkpoint_id: str) -> RowMapping | None:
+    """One checkpoint."""
+    return connection.execute(_CHECKPOINT, {"id": checkpoint_id}).mappings().one_or_none()
+
+
+def moment(seconds: float) -> datetime:
+    """A producer's Unix seconds as a time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)

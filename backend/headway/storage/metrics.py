@@ -1,0 +1,95 @@
+"""Appends metrics by binary COPY, and keeps which metrics a job has. Reading is in `series.py`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import psycopg
+from sqlalchemy import Connection, text
+
+from headway.spool.reader import MetricRows
+
+_COPY = (
+    "COPY training_metrics (job, metric, step, value, at, received_at, attempt, nonfinite) FROM STDIN (FORMAT BINARY)"
+)
+_COPY_TYPES = ("int4", "int4", "int8", "float8", "timestamptz", "timestamptz", "int2", "int2")
+
+_NAME_IDS = text("SELECT name, id FROM metric_names WHERE name = ANY(:names)")
+# the no-op update makes RETURNING answer names that another process has just stored
+_ADD_NAMES = text(
+    "INSERT INTO metric_names (name) SELECT unnest(CAST(:names AS text[])) ORDER BY 1 "
+    "ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING name, id"
+)
+_ADD_JOB_METRICS = text(
+    "INSERT INTO job_metrics (job, metric, first_attempt) SELECT :job, unnest(CAST(:metrics AS int[])), :attempt "
+    "ON CONFLICT DO NOTHING"
+)
+_JOB_NAMES = text(
+    "SELECT n.id, n.name FROM job_metrics m JOIN metric_names n ON n.id = m.metric WHERE m.job = :job ORDER BY n.name"
+)
+
+
+def metric_ids(connection: Connection, names: Sequence[str]) -> dict[str, int]:
+    """The ids of metric names, stored where new."""
+    known = {row.name: row.id for row in connection.execute(_NAME_IDS, {"names": list(names)})}
+    missing = [name for name in names if name not in known]
+    if missing:
+        known |= {row.name: row.id for row in connection.execute(_ADD_NAMES, {"names": missing})}
+    return known
+
+
+def note_job_metrics(connection: Connection, job_key: int, attempt: int, metrics: Iterable[int]) -> None:
+    """Remember that the job has these metrics."""
+    parameters = {"job": job_key, "metrics": list(metrics), "attempt": attempt}
+    connection.execute(_ADD_JOB_METRICS, parameters)
+
+
+def append(
+    connection: Connection,
+    *,
+    job_key: int,
+    attempt: int,
+    rows: Sequence[MetricRows],
+    ids: dict[str, int],
+    received_at: datetime,
+) -> int:
+    """COPY the rows of a drain; answers the number of points. The caller's transaction makes it exactly once."""
+    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
+    written = 0
+    with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
+        copy.set_types(_COPY_TYPES)
+        write = copy.write_row
+        for point in _points(rows, ids, job_key, attempt, received_at):
+            write(point)
+            written += 1
+    return written
+
+
+def _points(
+    rows: Sequence[MetricRows], ids: dict[str, int], job_key: int, attempt: int, received_at: datetime
+) -> Iterator[tuple[Any, ...]]:
+    isfinite = math.isfinite
+    for group in rows:
+        metrics = [ids[name] for name in group.names]
+        values = iter(group.values)
+        for step, at in zip(group.steps, group.times, strict=True):
+            moment = datetime.fromtimestamp(at, UTC)
+            for metric in metrics:
+                value = next(values)
+                if isfinite(value):
+                    yield (job_key, metric, step, value, moment, received_at, attempt, None)
+                else:
+                    yield (job_key, metric, step, None, moment, received_at, attempt, _nonfinite(value))
+
+
+def _nonfinite(value: float) -> int:
+    """1 NaN, 2 +Inf, 3 -Inf (see `series.NONFINITE_NAMES`)."""
+    return 1 if math.isnan(value) else 2 if value > 0 else 3
+
+
+def names_of_job(connection: Connection, job_key: int) -> dict[str, int]:
+    """Metric names of a job with their ids, by name."""
+    return {row.name: row.id for row in connection.execute(_JOB_NAMES, {"job": job_key})}
