@@ -1,4 +1,4 @@
-"""Jobs, studies and what belongs to them as clients see them: one projection of the rows, the same for HTTP and push."""
+"""Jobs and studies as clients see them: one projection of the rows, the same for HTTP and push."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from headway.domain.states import HELD, JobState
+from headway.domain.states import HELD, TERMINAL, JobState
 from headway.services.ports import Row
 
-STALLED_AFTER_SECONDS = 60.0
 SLOW_AFTER_SECONDS = 15.0
+STALLED_AFTER_SECONDS = 60.0
 
 
 def iso(moment: datetime) -> str:
@@ -55,8 +55,175 @@ class AdviceView(BaseModel):
 class ErrorView(BaseModel):
     """Why a job failed."""
 
-    model_config = {"populate_by_name": True}
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
-    class_: Annotated[str, "FailureClass"]
+    failure_class: str = Field(alias="class")
     message: str
     advice: AdviceView | None
+
+
+class JobView(BaseModel):
+    """A job with all of its progress at one revision."""
+
+    id: str
+    kind: str
+    name: str
+    tags: list[str]
+    notes: str
+    owner: str
+    state: JobState
+    queue: str
+    priority: int
+    attempt: int
+    percent: float
+    phase: str | None
+    phases: list[PhaseView]
+    counters: list[CounterView]
+    step: int | None
+    rate: float | None
+    rate_unit: str | None
+    eta_seconds: float | None
+    eta_low_seconds: float | None
+    eta_high_seconds: float | None
+    liveness: str | None
+    data_age_seconds: float
+    revision: int
+    message: str | None
+    metrics: dict[str, float | None]
+    config: dict[str, Any]
+    resources: dict[str, Any]
+    environment: dict[str, Any] | None
+    error: ErrorView | None
+    study_id: str | None
+    study_key: str | None
+    depends_on: list[str]
+    waiting_for: list[str]
+    retry_of: str | None
+    time_limit_seconds: float | None
+    created_at: Moment
+    queued_at: Moment | None
+    started_at: Moment | None
+    finished_at: Moment | None
+    updated_at: Moment
+
+
+class StudyJobView(JobView):
+    """A job of a study, by the key it has there."""
+
+    key: str
+
+
+class StudyView(BaseModel):
+    """Jobs tied by dependencies, with one progress of their own."""
+
+    id: str
+    name: str
+    state: str
+    percent: float
+    eta_seconds: float | None
+    jobs: list[StudyJobView]
+    created_at: Moment
+    finished_at: Moment | None
+
+
+def job_view(row: Row) -> JobView:
+    """The job of a row as `storage.jobs` reads it."""
+    progress: Mapping[str, Any] = row["progress"]
+    state = JobState(row["state"])
+    eta = progress.get("eta") if state in HELD else None
+    seconds, low, high = eta or (None, None, None)
+    return JobView(
+        **{name: row[name] for name in _SAME},
+        state=state,
+        percent=row["percent_bp"] / 100,
+        phase=progress.get("phase"),
+        phases=[_phase_view(phase, state) for phase in progress.get("phases", ())],
+        counters=[CounterView(**counter) for counter in progress.get("counters", ())],
+        step=progress.get("step"),
+        rate=progress.get("rate") if state in HELD else None,
+        rate_unit=progress.get("rate_unit"),
+        eta_seconds=seconds,
+        eta_low_seconds=low,
+        eta_high_seconds=high,
+        liveness=_liveness(state, row),
+        message=progress.get("message"),
+        metrics=progress.get("metrics", {}),
+        data_age_seconds=round(float(row["data_age"] or 0.0), 3),
+        error=ErrorView.model_validate(row["error"]) if row["error"] else None,
+    )
+
+
+def job_json(row: Row) -> dict[str, Any]:
+    """The job object as HTTP and push carry it."""
+    return job_view(row).model_dump(mode="json", by_alias=True)
+
+
+_SAME = (
+    "id", "kind", "name", "tags", "notes", "owner", "queue", "priority", "attempt", "revision", "config", "resources",
+    "environment", "study_id", "study_key", "depends_on", "waiting_for", "retry_of", "time_limit_seconds",
+    "created_at", "queued_at", "started_at", "finished_at", "updated_at",
+)  # fmt: skip
+
+
+def _phase_view(phase: Mapping[str, Any], state: JobState) -> PhaseView:
+    full = phase["state"] == "completed"
+    return PhaseView(
+        name=phase["name"],
+        title=phase["title"],
+        weight=phase["weight"],
+        state=phase["state"],
+        percent=100.0 if full else min(99.99, int(phase["fraction"] * 10_000) / 100),
+        eta_seconds=phase.get("eta_seconds") if state in HELD else None,
+        started_at=_from_seconds(phase["started_at"]),
+        finished_at=_from_seconds(phase["finished_at"]),
+        error=phase["error"],
+    )
+
+
+def _from_seconds(seconds: float | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def _liveness(state: JobState, row: Row) -> str | None:
+    if state not in HELD:
+        return None
+    age = float(row["data_age"] or 0.0)
+    if row["lease_expired"]:
+        return "lost"
+    if age > STALLED_AFTER_SECONDS:
+        return "stalled"
+    return "slow" if age > SLOW_AFTER_SECONDS else "healthy"
+
+
+def study_view(study: Row, jobs: Sequence[Row]) -> StudyView:
+    """A study with its jobs; its percent is the mean of theirs, its ETA the sum of what is known when all is known."""
+    views = [StudyJobView(key=row["study_key"], **job_view(row).model_dump(by_alias=True)) for row in jobs]
+    states = {view.state for view in views}
+    done = states <= TERMINAL
+    finished = [view.finished_at for view in views if view.finished_at]
+    return StudyView(
+        id=study["id"],
+        name=study["name"],
+        state=_study_state(states),
+        percent=_study_percent(views),
+        eta_seconds=None,
+        jobs=views,
+        created_at=study["created_at"],
+        finished_at=max(finished) if done and finished else None,
+    )
+
+
+def _study_percent(jobs: Sequence[JobView]) -> float:
+    if all(job.state is JobState.COMPLETED for job in jobs):
+        return 100.0
+    return min(99.99, int(sum(job.percent for job in jobs) * 100 / len(jobs)) / 100)
+
+
+def _study_state(states: set[JobState]) -> str:
+    if states <= {JobState.COMPLETED}:
+        return "completed"
+    if JobState.FAILED in states:
+        return "failed"
+    if JobState.CANCELLED in states:
+        return "cancelled"
+    return "waiting" if states <= {JobState.WAITING, JobState.QUEUED} else "running"
