@@ -80,12 +80,15 @@ class SpoolReader:
         self._segment: _Segment | None = None
 
     def read(self, max_bytes: int = 1 << 20) -> Batch:
-        """The next records, of about `max_bytes` (at least one record, where there is one)."""
+        """The next records, of about `max_bytes`; `records` is 0 only when nothing more is there for now."""
         gathered = _Gathered()
         stop = self._offset + max_bytes
-        sealed, torn = True, False
-        while sealed and self._offset < stop and self._open():
-            sealed, torn = self._read_segment(gathered, stop)
+        torn = False
+        while segment := self._open():
+            before = self._offset
+            torn = self._read_segment(segment, gathered, max(stop, before + 1))
+            if self._offset == before or (gathered.records and self._offset >= stop):
+                break
         return Batch(list(gathered.rows.values()), gathered.events, self._offset, torn, gathered.records)
 
     def discard_through(self, offset: int) -> None:
@@ -100,20 +103,18 @@ class SpoolReader:
             self._segment.close()
             self._segment = None
 
-    def _read_segment(self, gathered: _Gathered, stop: int) -> tuple[bool, bool]:
-        """Whether the segment was read to its seal, and whether its end is torn."""
-        segment = self._segment
-        assert segment is not None
+    def _read_segment(self, segment: _Segment, gathered: _Gathered, stop: int) -> bool:
+        """Read on in a segment, and leave it at its seal; whether it ended at a torn record."""
         scan = segment.advance(stop - segment.base)
         gathered.take(segment, scan.runs)
         self._offset = segment.base + scan.end * 8
         if scan.sealed:
             self._offset = segment.base + segment.size
             self.close()
-        return scan.sealed, scan.torn
+        return scan.torn
 
-    def _open(self) -> bool:
-        """Whether the segment of the offset is at hand; False while the writer has not begun it."""
+    def _open(self) -> _Segment | None:
+        """The segment of the offset; None while the writer has not begun it."""
         if self._segment is None:
             bases = segment_bases(self._folder)
             base = max((base for base in bases if base <= self._offset), default=None)
@@ -123,7 +124,7 @@ class SpoolReader:
                 raise SpoolError(
                     f"offset {self._offset} of {self._folder} was discarded: read on from the offset committed last"
                 )
-        return self._segment is not None
+        return self._segment
 
 
 class _Segment:

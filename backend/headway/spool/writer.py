@@ -55,12 +55,12 @@ class SpoolWriter:
         _close_in_forked_children(self)
 
     def log(self, step: int, /, **metrics: float) -> None:
-        """Append one record of scalars: floats or what has `__float__` (numpy scalars, tensors of one element). About 1 µs.
+        """Append one record of scalars: floats or what has `__float__` (numpy scalars, tensors of one element).
 
-        No I/O, but for a burst that fills a segment before `housekeep` reserved the next. Never raises for a full disk
-        or spool: `dropped` counts what the stated rule left out. Raises TypeError for a metric that is no number,
-        ValueError for a bad name, more than 64 names, or more than 256 different sets of names; SpoolError after
-        `close`.
+        About 1 µs, no I/O but for a burst that fills a segment before `housekeep` reserved the next. Never raises for a
+        full disk or spool: `dropped` counts what the stated rule left out. Raises TypeError for a metric that is no
+        number, ValueError for a bad name, more than 64 names, or more than 256 different sets of names; SpoolError
+        after `close`.
         """
         values = metrics.values()
         for value in values:
@@ -118,11 +118,12 @@ class SpoolWriter:
 
     def close(self) -> None:
         """Unmap; what was written stays for the reader. Calling it again does nothing."""
-        with self._lock, self._reserving:
+        with self._lock:
             if self._closed:
                 return
             self._announce()
-            self._shut()
+            with self._reserving:
+                self._shut()
             if self._next is not None:
                 self._next.remove()
             self._map.close()
@@ -265,8 +266,7 @@ def _close_in_forked_children(writer: SpoolWriter) -> None:
 
     def shut() -> None:
         if inherited := reference():
-            inherited._lock = threading.Lock()  # a thread that does not exist here may have held it
-            inherited._next = None
+            inherited._lock = inherited._reserving = threading.Lock()  # theirs may be held by a thread that is not here
             inherited._shut()
 
     if hasattr(os, "register_at_fork"):
