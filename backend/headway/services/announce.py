@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from headway.jobs.registry import all_kinds
 from headway.realtime.channels import job_messages
-from headway.services.ports import Row, Signals
+from headway.services.ports import Signals
 from headway.services.views import job_json
+from headway.storage.rows import Row
 
 
 def announce(signals: Signals, row: Row) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Protocol
+from collections.abc import Iterable
+from typing import Protocol
 
 from headway.realtime.channels import Message
 
@@ -18,6 +18,3 @@ class Signals(Protocol):
     def publish(self, messages: Iterable[Message]) -> None:
         """Push committed changes."""
         ...
-
-
-Row = Mapping[str, Any]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from headway.domain.states import HELD, TERMINAL, JobState
-from headway.services.ports import Row
+from headway.storage.rows import Row
 
 SLOW_AFTER_SECONDS = 15.0
 STALLED_AFTER_SECONDS = 60.0

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, text
+from sqlalchemy import Connection, bindparam, insert, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from headway.storage import tables
+from headway.storage.rows import Row, many
 
 _GET_MANY = text("SELECT * FROM artifacts WHERE id = ANY(:ids)")
 _OF_JOBS = text("SELECT * FROM artifacts WHERE job_id = ANY(:job_ids) ORDER BY output")
@@ -47,19 +48,19 @@ def insert_inputs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> 
         connection.execute(insert(tables.job_inputs), [dict(row) for row in rows])
 
 
-def get_artifacts(connection: Connection, ids: Sequence[str]) -> dict[str, RowMapping]:
+def get_artifacts(connection: Connection, ids: Sequence[str]) -> dict[str, Row]:
     """Artifacts by id, those that exist."""
-    return {row["id"]: row for row in connection.execute(_GET_MANY, {"ids": list(ids)}).mappings()}
+    return {row["id"]: row for row in many(connection.execute(_GET_MANY, {"ids": list(ids)}))}
 
 
-def artifacts_of_jobs(connection: Connection, job_ids: Sequence[str]) -> Sequence[RowMapping]:
+def artifacts_of_jobs(connection: Connection, job_ids: Sequence[str]) -> list[Row]:
     """What these jobs make."""
-    return connection.execute(_OF_JOBS, {"job_ids": list(job_ids)}).mappings().all()
+    return many(connection.execute(_OF_JOBS, {"job_ids": list(job_ids)}))
 
 
-def inputs_of_job(connection: Connection, job_id: str) -> dict[str, RowMapping]:
+def inputs_of_job(connection: Connection, job_id: str) -> dict[str, Row]:
     """The artifacts a job uses, by config field."""
-    return {row["field"]: row for row in connection.execute(_INPUTS, {"job_id": job_id}).mappings()}
+    return {row["field"]: row for row in many(connection.execute(_INPUTS, {"job_id": job_id}))}
 
 
 def declare(
@@ -88,11 +89,11 @@ def list_artifacts(
     q: str | None,
     before: tuple[datetime, str] | None,
     limit: int,
-) -> Sequence[RowMapping]:
+) -> list[Row]:
     """Artifacts, newest first."""
     before_at, before_id = before or (None, None)
     parameters = {
         "type": artifact_type, "state": state, "q": f"%{q}%" if q else None,
         "before_at": before_at, "before_id": before_id, "limit": limit,
     }  # fmt: skip
-    return connection.execute(_LIST, parameters).mappings().all()
+    return many(connection.execute(_LIST, parameters))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, text
+from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
+
+from headway.storage.rows import Row, many, one
 
 _GET = text("SELECT * FROM attempts WHERE job_id = :job_id AND number = :number")
 _OF_JOB = text("SELECT * FROM attempts WHERE job_id = :job_id ORDER BY number")
@@ -24,14 +26,14 @@ _END = text(
 ).bindparams(bindparam("error", type_=JSONB(none_as_null=True)))
 
 
-def get_attempt(connection: Connection, job_id: str, number: int) -> RowMapping | None:
+def get_attempt(connection: Connection, job_id: str, number: int) -> Row | None:
     """One attempt."""
-    return connection.execute(_GET, {"job_id": job_id, "number": number}).mappings().one_or_none()
+    return one(connection.execute(_GET, {"job_id": job_id, "number": number}))
 
 
-def attempts_of(connection: Connection, job_id: str) -> Sequence[RowMapping]:
+def attempts_of(connection: Connection, job_id: str) -> list[Row]:
     """All attempts of a job in order."""
-    return connection.execute(_OF_JOB, {"job_id": job_id}).mappings().all()
+    return many(connection.execute(_OF_JOB, {"job_id": job_id}))
 
 
 def note_process(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, text
+from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
+
+from headway.storage.rows import Row, many
 
 WORKER_GONE_SECONDS = 30
 
@@ -52,6 +54,6 @@ def forget_worker(connection: Connection, worker_id: str) -> None:
     connection.execute(_FORGET_WORKERS, {"id": worker_id, "gone_seconds": WORKER_GONE_SECONDS * 10})
 
 
-def list_hosts(connection: Connection) -> Sequence[RowMapping]:
+def list_hosts(connection: Connection) -> list[Row]:
     """Every host with its living workers."""
-    return connection.execute(_HOSTS, {"gone_seconds": WORKER_GONE_SECONDS}).mappings().all()
+    return many(connection.execute(_HOSTS, {"gone_seconds": WORKER_GONE_SECONDS}))

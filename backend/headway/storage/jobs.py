@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, bindparam, insert, text
+from sqlalchemy import Connection, bindparam, insert, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from headway.domain.states import HELD, JobState, sources_of
 from headway.storage import tables
+from headway.storage.rows import Row, many, one
 
 #: What a job shows; `waiting_for` names only what is not completed yet.
 _COLUMNS = """
@@ -52,7 +53,7 @@ WITH target AS (
     ORDER BY priority DESC, queued_at LIMIT 1 FOR UPDATE SKIP LOCKED
 ), j AS (
     UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_owner = :owner,
-        lease_expires_at = now() + make_interval(secs => :lease_seconds), percent_bp = 0, error = NULL,
+        lease_expires_at = now() + make_interval(secs => :lease_seconds), error = NULL,
         started_at = coalesce(started_at, now()), updated_at = now(), revision = revision + 1
     FROM target WHERE jobs.id = target.id RETURNING jobs.*
 ), made AS (
@@ -70,7 +71,9 @@ _RENEW = text(
 
 _READY_WAITERS = text("""
 UPDATE jobs SET state = 'queued', queued_at = now(), updated_at = now(), revision = revision + 1
-WHERE state = 'waiting' AND (CAST(:needed AS text) IS NULL OR id IN (SELECT job_id FROM job_dependencies WHERE needs_job_id = :needed))
+WHERE state = 'waiting'
+  AND (CAST(:needed AS text) IS NULL
+       OR id IN (SELECT job_id FROM job_dependencies WHERE needs_job_id = :needed))
   AND NOT EXISTS (SELECT 1 FROM job_dependencies d JOIN jobs n ON n.id = d.needs_job_id
                   WHERE d.job_id = jobs.id AND n.state <> 'completed')
 RETURNING id, queue
@@ -89,6 +92,10 @@ SELECT id FROM jobs WHERE state IN ('running', 'pausing', 'cancelling') AND leas
   AND pg_postmaster_start_time() < now() - make_interval(secs => :lease_seconds)
 ORDER BY lease_expires_at LIMIT 100 FOR UPDATE SKIP LOCKED
 """)
+
+_ANY_QUEUED = text("SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND queue = :queue)")
+
+_COUNT_LOGS = text("UPDATE jobs SET logs_count = logs_count + :lines WHERE id = :id RETURNING logs_count")
 
 _QUEUE_LENGTHS = text(
     "SELECT queue, count(*) FILTER (WHERE state = 'queued') AS queued, "
@@ -123,12 +130,12 @@ def insert_dependencies(connection: Connection, pairs: Iterable[tuple[str, str]]
         connection.execute(insert(tables.job_dependencies), rows)
 
 
-def get_job(connection: Connection, job_id: str) -> RowMapping | None:
+def get_job(connection: Connection, job_id: str) -> Row | None:
     """One job with what it depends on."""
-    return connection.execute(_GET, {"id": job_id}).mappings().one_or_none()
+    return one(connection.execute(_GET, {"id": job_id}))
 
 
-def list_jobs(connection: Connection, wanted: JobFilter) -> Sequence[RowMapping]:
+def list_jobs(connection: Connection, wanted: JobFilter) -> list[Row]:
     """Jobs, newest first, at most `limit`."""
     before_at, before_id = wanted.before or (None, None)
     like = None if not wanted.q else "%" + wanted.q.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_") + "%"
@@ -141,30 +148,30 @@ def list_jobs(connection: Connection, wanted: JobFilter) -> Sequence[RowMapping]
         "before_id": before_id,
         "limit": wanted.limit,
     }
-    return connection.execute(_LIST_JOBS, parameters).mappings().all()
+    return many(connection.execute(_LIST_JOBS, parameters))
 
 
-def active_jobs(connection: Connection, limit: int = 200) -> Sequence[RowMapping]:
+def active_jobs(connection: Connection, limit: int = 200) -> list[Row]:
     """Jobs that are not over, and those that ended a short while ago."""
-    return connection.execute(_ACTIVE, {"limit": limit}).mappings().all()
+    return many(connection.execute(_ACTIVE, {"limit": limit}))
 
 
-def jobs_of_studies(connection: Connection, study_ids: Sequence[str]) -> Sequence[RowMapping]:
+def jobs_of_studies(connection: Connection, study_ids: Sequence[str]) -> list[Row]:
     """The jobs of some studies, each study's in its order."""
-    return connection.execute(_GET_BY_STUDY, {"studies": list(study_ids)}).mappings().all()
+    return many(connection.execute(_GET_BY_STUDY, {"studies": list(study_ids)}))
 
 
 def claim(
     connection: Connection, *, queue: str, job_id: str | None, owner: str, host: str, lease_seconds: float
-) -> RowMapping | None:
+) -> Row | None:
     """Take a queued job (this one, or the first of the queue): attempt + 1 and a lease, in one statement."""
     parameters = {"queue": queue, "id": job_id, "owner": owner, "host": host, "lease_seconds": lease_seconds}
-    return connection.execute(_CLAIM, parameters).mappings().one_or_none()
+    return one(connection.execute(_CLAIM, parameters))
 
 
-def watch(connection: Connection, job_id: str) -> RowMapping | None:
+def watch(connection: Connection, job_id: str) -> Row | None:
     """State, attempt and lease owner: what a supervisor must know between drains."""
-    return connection.execute(_WATCH, {"id": job_id}).mappings().one_or_none()
+    return one(connection.execute(_WATCH, {"id": job_id}))
 
 
 def renew_lease(connection: Connection, job_id: str, attempt: int, owner: str, lease_seconds: float) -> str | None:
@@ -183,7 +190,7 @@ def update_owned(
     add_logs: int = 0,
     add_events: int = 0,
     lease_seconds: float,
-) -> RowMapping | None:
+) -> Row | None:
     """Write a held job's row as its owner, prolonging the lease; None when the attempt no longer owns it (fenced)."""
     assignments = "".join(f", {name} = :{name}" for name in values)
     statement = text(f"""
@@ -197,7 +204,7 @@ def update_owned(
         "id": job_id, "attempt": attempt, "owner": owner, "held": list(HELD), "add_logs": add_logs,
         "add_events": add_events, "lease_seconds": lease_seconds, **values,
     }  # fmt: skip
-    return connection.execute(statement, parameters).mappings().one_or_none()
+    return one(connection.execute(statement, parameters))
 
 
 def move(
@@ -208,7 +215,7 @@ def move(
     *,
     attempt: int | None = None,
     sources: Iterable[JobState] | None = None,
-) -> RowMapping | None:
+) -> Row | None:
     """Move a job to `target` if it is in one of `sources` (by default: any state the move is legal from).
 
     `attempt` fences: a later attempt's job is left alone. Answers the job, or None when it did not move.
@@ -225,7 +232,7 @@ def move(
     parameters = {
         "id": job_id, "target": target, "sources": list(sources or sources_of(target)), "attempt": attempt, **values,
     }  # fmt: skip
-    return connection.execute(statement, parameters).mappings().one_or_none()
+    return one(connection.execute(statement, parameters))
 
 
 _OVER = ", finished_at = now(), lease_owner = NULL, lease_expires_at = NULL"
@@ -262,11 +269,21 @@ def expired(connection: Connection, lease_seconds: float) -> list[str]:
     return list(connection.scalars(_EXPIRED, {"lease_seconds": lease_seconds}))
 
 
-def queue_lengths(connection: Connection) -> Sequence[RowMapping]:
+def queue_lengths(connection: Connection) -> list[Row]:
     """Queued and running jobs by queue."""
-    return connection.execute(_QUEUE_LENGTHS).mappings().all()
+    return many(connection.execute(_QUEUE_LENGTHS))
 
 
 def state_counts(connection: Connection) -> dict[str, int]:
     """How many jobs are in each state."""
     return {row.state: row.jobs for row in connection.execute(_STATE_COUNTS)}
+
+
+def any_queued(connection: Connection, queue: str) -> bool:
+    """Whether a job of the queue waits for a worker."""
+    return bool(connection.scalar(_ANY_QUEUED, {"queue": queue}))
+
+
+def count_logs(connection: Connection, job_id: str, lines: int) -> int:
+    """Reserve numbers for log lines of an attempt that no longer owns the job; answers the last one."""
+    return int(connection.scalar(_COUNT_LOGS, {"id": job_id, "lines": lines}) or 0)

@@ -1,4 +1,4 @@
-"""What a job told on its way: log lines, events, progress history, checkpoints. Each numbered on its job, under its lock."""
+"""What a job told on its way: log lines, events, progress history, checkpoints; numbered on its job, under its lock."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, text
+from sqlalchemy import Connection, insert, text
 
 from headway.storage import tables
+from headway.storage.rows import Row, many, one
 
 HISTORY_POINTS = 1000
 
@@ -64,19 +65,19 @@ def add_event(connection: Connection, job_id: str, event_type: str, data: str = 
     connection.execute(_ADD_EVENT, {"job_id": job_id, "type": event_type, "data": data})
 
 
-def read_logs(connection: Connection, job_id: str, after: int, limit: int) -> Sequence[RowMapping]:
+def read_logs(connection: Connection, job_id: str, after: int, limit: int) -> list[Row]:
     """Log lines numbered above `after`."""
-    return connection.execute(_LOGS, {"job_id": job_id, "after": after, "limit": limit}).mappings().all()
+    return many(connection.execute(_LOGS, {"job_id": job_id, "after": after, "limit": limit}))
 
 
-def read_last_logs(connection: Connection, job_id: str, limit: int) -> Sequence[RowMapping]:
+def read_last_logs(connection: Connection, job_id: str, limit: int) -> list[Row]:
     """The newest log lines, in order."""
-    return connection.execute(_LAST_LOGS, {"job_id": job_id, "limit": limit}).mappings().all()
+    return many(connection.execute(_LAST_LOGS, {"job_id": job_id, "limit": limit}))
 
 
-def read_events(connection: Connection, job_id: str, after: int, limit: int) -> Sequence[RowMapping]:
+def read_events(connection: Connection, job_id: str, after: int, limit: int) -> list[Row]:
     """Events numbered above `after`."""
-    return connection.execute(_EVENTS, {"job_id": job_id, "after": after, "limit": limit}).mappings().all()
+    return many(connection.execute(_EVENTS, {"job_id": job_id, "after": after, "limit": limit}))
 
 
 def add_history(connection: Connection, row: Mapping[str, Any]) -> None:
@@ -89,9 +90,9 @@ def thin_history(connection: Connection, job_id: str) -> None:
     connection.execute(_THIN_HISTORY, {"job_id": job_id})
 
 
-def read_history(connection: Connection, job_id: str) -> Sequence[RowMapping]:
+def read_history(connection: Connection, job_id: str) -> list[Row]:
     """The points of progress in order; at most HISTORY_POINTS and the phase changes."""
-    return connection.execute(_HISTORY, {"job_id": job_id}).mappings().all()
+    return many(connection.execute(_HISTORY, {"job_id": job_id}))
 
 
 def add_checkpoints(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -106,14 +107,14 @@ def drop_checkpoints(connection: Connection, job_id: str, attempt: int, paths: S
         connection.execute(_DROP_CHECKPOINTS, {"job_id": job_id, "attempt": attempt, "paths": list(paths)})
 
 
-def checkpoints_of(connection: Connection, job_id: str) -> Sequence[RowMapping]:
+def checkpoints_of(connection: Connection, job_id: str) -> list[Row]:
     """A job's checkpoints, newest first."""
-    return connection.execute(_CHECKPOINTS, {"job_id": job_id}).mappings().all()
+    return many(connection.execute(_CHECKPOINTS, {"job_id": job_id}))
 
 
-def get_checkpoint(connection: Connection, checkpoint_id: str) -> RowMapping | None:
+def get_checkpoint(connection: Connection, checkpoint_id: str) -> Row | None:
     """One checkpoint."""
-    return connection.execute(_CHECKPOINT, {"id": checkpoint_id}).mappings().one_or_none()
+    return one(connection.execute(_CHECKPOINT, {"id": checkpoint_id}))
 
 
 def moment(seconds: float) -> datetime:

@@ -44,8 +44,9 @@ def _is_at_head(connection: Connection) -> bool:
 
 
 def _run_alembic(connection: Connection) -> None:
-    from alembic import command
     from alembic.config import Config
+
+    from alembic import command
 
     config = Config()
     config.set_main_option("script_location", str(_ALEMBIC_FOLDER))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, RowMapping, insert, text
+from sqlalchemy import Connection, insert, text
 
 from headway.storage import tables
+from headway.storage.rows import Row, many, one
 
 _GET = text("SELECT * FROM studies WHERE id = :id")
 _LIST = text("""
@@ -21,12 +21,12 @@ def insert_study(connection: Connection, study_id: str, name: str) -> None:
     connection.execute(insert(tables.studies), [{"id": study_id, "name": name}])
 
 
-def get_study(connection: Connection, study_id: str) -> RowMapping | None:
+def get_study(connection: Connection, study_id: str) -> Row | None:
     """One study."""
-    return connection.execute(_GET, {"id": study_id}).mappings().one_or_none()
+    return one(connection.execute(_GET, {"id": study_id}))
 
 
-def list_studies(connection: Connection, before: tuple[datetime, str] | None, limit: int) -> Sequence[RowMapping]:
+def list_studies(connection: Connection, before: tuple[datetime, str] | None, limit: int) -> list[Row]:
     """Studies, newest first."""
     before_at, before_id = before or (None, None)
-    return connection.execute(_LIST, {"before_at": before_at, "before_id": before_id, "limit": limit}).mappings().all()
+    return many(connection.execute(_LIST, {"before_at": before_at, "before_id": before_id, "limit": limit}))

@@ -1,0 +1,137 @@
+"""The end of an attempt: what became of it, what state its job goes to, what it made, who waited for it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from headway.domain.endings import Decision, Ending, Outcome, decide
+from headway.domain.failures import Failure, FailureClass, advise, classify_error
+from headway.domain.progress import AttemptEnded, Snapshot, apply
+from headway.domain.states import JobState
+from headway.services.feed import Feed
+from headway.services.ports import Signals
+from headway.services.progress_json import progress_json
+from headway.services.submit_job import wake_and_announce
+from headway.storage import artifacts as artifact_store
+from headway.storage import attempts as attempt_store
+from headway.storage import jobs as job_store
+from headway.storage import journal
+from headway.storage.engine import transaction
+from headway.storage.rows import Row
+
+
+@dataclass(frozen=True, slots=True)
+class LossPolicy:
+    """How often a job is started again by itself when it is lost without progress."""
+
+    most_lost_attempts: int
+
+
+def ending_of_result(result: dict[str, Any], *, progressed: bool) -> Ending:
+    """What a RESULT record says."""
+    error = result.get("error")
+    if not error:
+        return Ending(Outcome(result["outcome"]), progressed=progressed)
+    failure_class = classify_error(error.get("class"), error["type"], error["message"])
+    message = f"{error['type'].rpartition('.')[2]}: {error['message']}"
+    return Ending(Outcome.FAILED, Failure(failure_class, message, error.get("traceback", "")), progressed)
+
+
+def finish_attempt(engine: Engine, signals: Signals, feed: Feed, ending: Ending, policy: LossPolicy) -> Row | None:
+    """Commit the end of an attempt that owns its job; None when a later attempt owns it.
+
+    Raises UnavailableError with nothing changed: call it again then.
+    """
+    with transaction(engine) as connection:
+        row = settle_job(connection, feed.job_id, ending, policy, attempt=feed.attempt, snapshot=feed.snapshot)
+        changed = [row, *_queue_dependents(connection, row)] if row else []
+    wake_and_announce(signals, changed)
+    return row
+
+
+def settle_job(
+    connection: Connection,
+    job_id: str,
+    ending: Ending,
+    policy: LossPolicy,
+    *,
+    attempt: int,
+    snapshot: Snapshot | None = None,
+) -> Row | None:
+    """Move a held job to where its attempt's ending takes it; None when the attempt no longer holds it."""
+    row = job_store.get_job(connection, job_id)
+    while row is not None and row["attempt"] == attempt:
+        source = JobState(row["state"])
+        if source not in (JobState.RUNNING, JobState.PAUSING, JobState.CANCELLING):
+            return None
+        checked = _checked(connection, job_id, ending)
+        decision = decide(source, checked, row["lost_attempts"], policy.most_lost_attempts)
+        moved = job_store.move(
+            connection, job_id, decision.target, _values(row, decision, snapshot), attempt=attempt, sources=[source]
+        )
+        if moved is not None:
+            _close(connection, job_id, attempt, checked, decision)
+            return job_store.get_job(connection, job_id)
+        # a cancel or pause came in between: decide again from the state it left
+        row = job_store.get_job(connection, job_id)
+    return None
+
+
+def _checked(connection: Connection, job_id: str, ending: Ending) -> Ending:
+    """Completed only counts when every declared output is there."""
+    if ending.outcome is not Outcome.COMPLETED:
+        return ending
+    for artifact in artifact_store.artifacts_of_jobs(connection, [job_id]):
+        if artifact["path"] is None or not Path(artifact["path"]).exists():
+            why = f"it ended without making its output {artifact['output']!r}"
+            return Ending(Outcome.FAILED, Failure(FailureClass.UNKNOWN, why))
+    return ending
+
+
+def _values(row: Row, decision: Decision, snapshot: Snapshot | None) -> dict[str, Any]:
+    failure = decision.failure if decision.target is JobState.FAILED else None
+    values: dict[str, Any] = {"lost_attempts": decision.lost_attempts, "error": _error_json(failure, row["config"])}
+    completed = decision.target is JobState.COMPLETED
+    if snapshot is not None and (snapshot.phases or completed):
+        ended = apply(snapshot, AttemptEnded(time.time(), completed, failure.message if failure else None))
+        values |= {"progress": progress_json(ended), "percent_bp": ended.percent_bp}
+    return values
+
+
+def _error_json(failure: Failure | None, config: dict[str, Any]) -> dict[str, Any] | None:
+    if failure is None:
+        return None
+    advice = advise(failure.failure_class, config)
+    return {
+        "class": failure.failure_class,
+        "message": failure.message,
+        "advice": {"text": advice.text, "config_patch": dict(advice.config_patch)} if advice else None,
+    }
+
+
+def _close(connection: Connection, job_id: str, attempt: int, ending: Ending, decision: Decision) -> None:
+    failure = ending.failure
+    error = (
+        {"class": failure.failure_class, "message": failure.message, "traceback": failure.traceback}
+        if failure
+        else None
+    )
+    attempt_store.end_attempt(connection, job_id, attempt, ending.outcome, error)
+    told = {"attempt": attempt, "outcome": ending.outcome, "reason": failure.message if failure else None}
+    journal.add_event(connection, job_id, f"job.{decision.target}", json.dumps(told))
+    if decision.target in (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED):
+        artifact_store.settle(connection, job_id, completed=decision.target is JobState.COMPLETED)
+
+
+def _queue_dependents(connection: Connection, row: Row) -> list[Row]:
+    if row["state"] != JobState.COMPLETED:
+        return []
+    queued = job_store.queue_ready_waiters(connection, row["id"])
+    rows = (job_store.get_job(connection, job_id) for job_id, _ in queued)
+    return [each for each in rows if each is not None]

@@ -1,0 +1,51 @@
+"""A snapshot with its forecast as the job row stores it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from headway.domain.eta import Estimate
+from headway.domain.plan import PhaseSpec
+from headway.domain.progress import PlanSet, Snapshot, apply
+
+_NOTHING_KNOWN = Estimate()
+
+
+def progress_json(snapshot: Snapshot, estimate: Estimate = _NOTHING_KNOWN) -> dict[str, Any]:
+    """The value of `jobs.progress`; `services.views` reads it."""
+    known = estimate.seconds is not None
+    return {
+        "phase": snapshot.phase,
+        "phases": [
+            {
+                "name": phase.spec.name,
+                "title": phase.spec.title,
+                "weight": round(phase.weight, 6),
+                "state": phase.state,
+                "fraction": phase.fraction,
+                "started_at": phase.started_at,
+                "finished_at": phase.finished_at,
+                "error": phase.error,
+                "eta_seconds": _rounded(estimate.phase_seconds.get(phase.spec.name)),
+            }
+            for phase in snapshot.phases
+        ],
+        "counters": [
+            {"unit": counter.unit, "current": counter.current, "total": counter.total} for counter in snapshot.counters
+        ],
+        "message": snapshot.message,
+        "metrics": dict(snapshot.metrics),
+        "step": snapshot.step,
+        "rate": estimate.rate,
+        "rate_unit": estimate.rate_unit,
+        "eta": [_rounded(estimate.seconds), _rounded(estimate.low), _rounded(estimate.high)] if known else None,
+    }
+
+
+def planned_progress(phases: tuple[PhaseSpec, ...], at: float) -> dict[str, Any]:
+    """The progress of a job that has not started: its plan, all of it pending."""
+    return progress_json(apply(Snapshot(), PlanSet(at, phases)))
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
