@@ -32,14 +32,14 @@ class Extraction:
         self._d_in = 0
 
     def run(self, batch_tokens: int, device: str = "cpu") -> Iterator[int]:
-        """Go over all contexts; yields after each batch the number of rows it gave."""
+        """Go over all contexts; yields after each batch the number of tokens it took in."""
         with (self._folder / ROW_TOKENS_FILE).open("wb") as row_tokens:
             for contexts in self._tokens.batches(batch_tokens):
                 ids, places = self._tokens.padded(contexts)
                 wanted = (places >= 0) & ~np.isin(ids, self._special)
                 self._forward(ids, places >= 0, wanted, device)
                 row_tokens.write(places[wanted].astype(np.uint32).tobytes())
-                yield int(wanted.sum())
+                yield int((places >= 0).sum())
 
     def _forward(self, ids: NDArray[np.int64], real: NDArray[np.bool_], wanted: NDArray[np.bool_], device: str) -> None:
         found = self._tap.forward(

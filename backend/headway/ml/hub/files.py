@@ -50,8 +50,13 @@ def choose_files(
 
 def _usable(file: SourceFile, source_type: SourceType) -> bool:
     patterns = (*MODEL_WEIGHTS, *MODEL_EXTRAS) if source_type == "model" else DATASET_FILES
-    hidden = any(part.startswith(".") for part in PurePosixPath(file.path).parts)
-    return _matches(file, patterns) and not _matches(file, PICKLES) and not hidden
+    return _matches(file, patterns) and not _matches(file, PICKLES) and _stays_inside(file.path)
+
+
+def _stays_inside(path: str) -> bool:
+    """Neither hidden nor a way out of the folder it is put in."""
+    parts = PurePosixPath(path).parts
+    return not any(part.startswith((".", "/")) for part in parts)
 
 
 def _included(file: SourceFile, include: Sequence[str]) -> bool:

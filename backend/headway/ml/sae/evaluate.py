@@ -31,7 +31,7 @@ def evaluate(trainer: SaeTrainer, batches: Iterable[Tensor]) -> Evaluation:
     rows, squared, cosine = 0, 0.0, 0.0
     total: Tensor | None = None
     power = 0.0
-    firings = torch.zeros(trainer.config.d_sae, dtype=torch.int64)
+    firings = torch.zeros_like(trainer.rows_since_fired)
     for batch in batches:
         rebuilt, fired = trainer.reconstruct(batch)
         squared += (rebuilt - batch).double().square().sum().item()

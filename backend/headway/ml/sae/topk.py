@@ -115,8 +115,8 @@ def topk_step(weights: Weights, rows: Tensor, objective: TopKObjective, dead: Te
 def _sampled_dots(upstream: Tensor, dec: Tensor, indices: Tensor) -> Tensor:
     """upstream[b] · dec[indices[b, j]] for every b, j: [batch, k], without gathering [batch, k, d_in]."""
     batch, k = indices.shape
-    starts = torch.arange(0, batch * k, k)
-    bags = torch.arange(batch).repeat_interleave(k)
+    starts = torch.arange(0, batch * k, k, device=indices.device)
+    bags = torch.arange(batch, device=indices.device).repeat_interleave(k)
     dots = torch.ops.aten._embedding_bag_per_sample_weights_backward(
         upstream, dec, indices.reshape(-1), starts, bags, 0
     )

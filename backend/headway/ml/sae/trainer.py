@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from headway.errors import HeadwayError
 from headway.ml.sae.schedule import Schedule
 from headway.ml.sae.topk import StepResult, TopKObjective, decode, encode, topk_step
-from headway.ml.sae.weights import Weights, initial_weights
+from headway.ml.sae.weights import BiasInit, Weights, initial_weights
 
 ADAM_BETAS = (0.9, 0.999)
 ADAM_EPSILON = 1e-8
@@ -59,14 +59,14 @@ class SaeTrainer:
     def __init__(self, config: TrainerConfig, weights: Weights) -> None:
         self.config = config
         self.step_number = 0
-        self.rows_since_fired = torch.zeros(config.d_sae, dtype=torch.int64)
+        self.rows_since_fired = torch.zeros(config.d_sae, dtype=torch.int64, device=weights.enc.device)
         self._parameters = Weights(*(nn.Parameter(tensor.clone(), requires_grad=False) for tensor in weights))
         self._adam = torch.optim.Adam(list(self._parameters), betas=ADAM_BETAS, eps=ADAM_EPSILON, fused=True)
 
     @classmethod
-    def fresh(cls, config: TrainerConfig, sample: Tensor, seed: int, bias: str = "geometric_median") -> SaeTrainer:
+    def fresh(cls, config: TrainerConfig, sample: Tensor, seed: int, bias: BiasInit = "geometric_median") -> SaeTrainer:
         """A trainer at step 0, its bias from `sample` [rows, d_in]."""
-        return cls(config, initial_weights(config.d_sae, sample, seed, bias))  # type: ignore[arg-type]  # checked there
+        return cls(config, initial_weights(config.d_sae, sample, seed, bias))
 
     @property
     def weights(self) -> Weights:
@@ -139,9 +139,9 @@ class SaeTrainer:
         save_file(tensors, path)
 
     @classmethod
-    def load(cls, config: TrainerConfig, path: Path) -> SaeTrainer:
+    def load(cls, config: TrainerConfig, path: Path, device: str = "cpu") -> SaeTrainer:
         """The trainer whose state `save` wrote."""
-        tensors = load_file(path)
+        tensors = load_file(path, device=device)
         trainer = cls(config, Weights(*(tensors[name] for name in Weights._fields)))
         for name, parameter in trainer._parameters._asdict().items():
             prefix = f"adam.{name}."

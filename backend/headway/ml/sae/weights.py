@@ -30,10 +30,10 @@ def initial_weights(d_sae: int, sample: Tensor, seed: int, bias: BiasInit = "geo
     Gao et al. 2024, "Scaling and evaluating sparse autoencoders", section A.1; the median after Bricken et al. 2023.
     """
     generator = torch.Generator().manual_seed(seed)
-    directions = torch.randn(d_sae, sample.shape[1], generator=generator, dtype=sample.dtype)
+    directions = torch.randn(d_sae, sample.shape[1], generator=generator, dtype=sample.dtype).to(sample.device)
     directions /= directions.norm(dim=1, keepdim=True)
     centre = {"geometric_median": geometric_median, "mean": _mean, "zeros": _zeros}[bias](sample)
-    return Weights(directions.clone(), torch.zeros(d_sae, dtype=sample.dtype), directions, centre)
+    return Weights(directions.clone(), sample.new_zeros(d_sae), directions, centre)
 
 
 def geometric_median(rows: Tensor) -> Tensor:
@@ -55,4 +55,4 @@ def _mean(rows: Tensor) -> Tensor:
 
 
 def _zeros(rows: Tensor) -> Tensor:
-    return torch.zeros(rows.shape[1], dtype=rows.dtype)
+    return rows.new_zeros(rows.shape[1])

@@ -32,22 +32,23 @@ def marks_of(tokenizer: Any) -> Marks:
     return Marks(prefix, suffix, separator, pad, tuple(sorted(special)))
 
 
-def pack(documents: Iterable[Sequence[int]], marks: Marks, length: int) -> Iterator[list[int]]:
+def pack(pieces: Iterable[tuple[Sequence[int], bool]], marks: Marks, length: int) -> Iterator[list[int]]:
     """Contexts of exactly `length` tokens, the last one shorter: prefix, text, suffix.
 
-    Each document is followed by the separator and the next one begins in the same context. A context is never
-    started for a separator alone. `length` must leave room for text between prefix and suffix.
+    A piece is some tokens and whether their document ends with them. Each document is followed by the separator, and
+    the next one begins in the same context; no context holds a separator alone. Raises ValueError when `length` leaves
+    no room for text.
     """
     room = length - len(marks.prefix) - len(marks.suffix)
     if room < 1:
         raise ValueError(f"a context of {length} tokens has no room between its marks")
     buffer: list[int] = []
-    for document in documents:
-        buffer.extend(document)
+    for tokens, ends in pieces:
+        buffer.extend(tokens)
         while len(buffer) >= room:
             yield [*marks.prefix, *buffer[:room], *marks.suffix]
             del buffer[:room]
-        if buffer and document:
+        if ends and buffer and buffer[-1:] != list(marks.separator):
             buffer.extend(marks.separator)
-    if len(buffer) > len(marks.separator):
+    if buffer and buffer != list(marks.separator):
         yield [*marks.prefix, *buffer[:room], *marks.suffix]

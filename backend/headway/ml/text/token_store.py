@@ -26,7 +26,6 @@ class TokenManifest(BaseModel):
     format: Literal[1] = 1
     contexts: int
     tokens: int
-    text_tokens: int
     documents: int
     context_length: int
     vocab_size: int

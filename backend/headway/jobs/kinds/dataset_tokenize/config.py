@@ -1,0 +1,40 @@
+"""Config of `dataset.tokenize`."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from headway.jobs.kind import KindConfig, artifact_input
+
+
+class DatasetTokenizeConfig(KindConfig):
+    """Which text, whose tokenizer, how long the contexts are."""
+
+    dataset: str = artifact_input("dataset", title="Dataset", description="The text to tokenize.")
+    model: str = artifact_input("model", title="Model", description="The model whose tokenizer and marks are used.")
+    context_length: int = Field(
+        default=128,
+        title="Context length",
+        description="Tokens in a context, the model's marks included; at most what the model takes.",
+        ge=8,
+        le=131_072,
+    )
+    max_tokens: int | None = Field(
+        default=None,
+        title="At most so many tokens",
+        description="Stop after so many tokens; empty takes all text.",
+        ge=8,
+    )
+    text_column: str = Field(
+        default="text",
+        title="Text column",
+        description="The key that holds the text in JSON lines.",
+        min_length=1,
+        max_length=100,
+    )
+    mix_files: bool = Field(
+        default=True,
+        title="Mix the files",
+        description="Take the files in an order mixed by the seed, so that a part of them is a fair sample.",
+    )
+    seed: int = Field(default=0, title="Seed", description="Seed of the mixing.", ge=0, lt=2**32)

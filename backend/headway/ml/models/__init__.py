@@ -1,0 +1,1 @@
+"""Models and tokenizers out of local folders, without running any code of theirs."""
