@@ -51,20 +51,16 @@ class Batch:
     records: int
 
 
-class _Run(NamedTuple):
-    """`records` records of one and the same head (so of equal size and layout) from word `first` on."""
-
-    head: int
-    first: int
-    records: int
-
-
 class _Scan(NamedTuple):
-    runs: list[_Run]
+    places: dict[int, list[int]]  # head -> the words at which records with that head start
     end: int  # word after the last whole record
     sequence: int  # number of the next record
     sealed: bool
     torn: bool
+
+    def of(self, kind: RecordType) -> Iterator[tuple[int, list[int]]]:
+        """The heads of one kind of record, each with its places."""
+        return ((head, places) for head, places in self.places.items() if head >> 32 & 0xFF == kind)
 
 
 class SpoolReader:
@@ -106,7 +102,7 @@ class SpoolReader:
     def _read_segment(self, segment: _Segment, gathered: _Gathered, stop: int) -> bool:
         """Read on in a segment, and leave it at its seal; whether it ended at a torn record."""
         scan = segment.advance(stop - segment.base)
-        gathered.take(segment, scan.runs)
+        gathered.take(segment, scan)
         self._offset = segment.base + scan.end * 8
         if scan.sealed:
             self._offset = segment.base + segment.size
@@ -161,11 +157,9 @@ class _Segment:
         """
         scan = _scan(self.words, self._word, stop / 8, self._sequence)
         self._word, self._sequence = scan.end, scan.sequence
-        for run in scan.runs:
-            if run.head >> 32 & 0xFF == RecordType.LAYOUT:
-                self.layouts[run.head >> 48] = tuple(
-                    self.json(run.first + 1, run.first + (run.head & SIZE_MASK) // 8 - 1)
-                )
+        for head, places in scan.of(RecordType.LAYOUT):
+            for word in places:
+                self.layouts[head >> 48] = tuple(self.json(word + 1, word + (head & SIZE_MASK) // 8 - 1))
         return scan
 
     def json(self, first: int, last: int) -> Any:
@@ -190,28 +184,25 @@ class _Segment:
 
 def _scan(words: memoryview[int], index: int, stop: float, sequence: int) -> _Scan:
     """Walk whole records from word `index` until one starts at or after `stop`, is a seal, or is not whole."""
-    runs: list[_Run] = []
-    head, first, sealed, torn = 0, index, False, False
-    start = sequence
+    places: dict[int, list[int]] = {}
+    sealed, torn = False, False
     limit = len(words)
     while index < stop and index < limit:
-        word = words[index]
-        end = index + ((word & SIZE_MASK) >> 3)
+        head = words[index]
+        end = index + ((head & SIZE_MASK) >> 3)
         if end < index + 2 or end > limit or words[end - 1] != sequence:
-            torn = word != 0
+            torn = head != 0
             break
-        if word != head:
-            if sequence > start:
-                runs.append(_Run(head, first, sequence - start))
-            head, first, start = word, index, sequence
-            sealed = word == SEAL_HEAD
+        try:
+            places[head].append(index)
+        except KeyError:
+            places[head] = [index]
+            sealed = head == SEAL_HEAD
         index = end
         sequence += 1
         if sealed:
             break
-    if sequence > start:
-        runs.append(_Run(head, first, sequence - start))
-    return _Scan(runs, index, sequence, sealed, torn)
+    return _Scan(places, index, sequence, sealed, torn)
 
 
 class _Gathered:
@@ -222,35 +213,28 @@ class _Gathered:
         self.events: list[Event] = []
         self.records = 0
 
-    def take(self, segment: _Segment, runs: list[_Run]) -> None:
-        """Decode the second pass."""
-        for run in runs:
-            kind = run.head >> 32 & 0xFF
-            if kind == RecordType.METRICS:
-                self._take_metrics(segment, run)
-            elif kind == RecordType.EVENT:
-                self.events.extend(_events(segment, run))
-            else:
-                continue
-            self.records += run.records
+    def take(self, segment: _Segment, scan: _Scan) -> None:
+        """The second pass: decode what was found."""
+        for head, places in scan.of(RecordType.METRICS):
+            self.records += len(places)
+            self._take_metrics(segment, head >> 48, places)
+        words = sorted(word for _, places in scan.of(RecordType.EVENT) for word in places)
+        self.records += len(words)
+        self.events += [_event(segment, word) for word in words]
 
-    def _take_metrics(self, segment: _Segment, run: _Run) -> None:
-        """All records of a run at once: each column is a strided view, which memoryview turns into a list in C."""
-        layout = run.head >> 48
+    def _take_metrics(self, segment: _Segment, layout: int, places: list[int]) -> None:
+        """One column after the other, in C: the same places in a view that begins where the column does."""
         rows = self.rows.get(layout) or self.rows.setdefault(layout, MetricRows(segment.layouts[layout]))
-        width, stride = len(rows.names), (run.head & SIZE_MASK) >> 3
-        first, stop = run.first, run.first + run.records * stride
-        rows.steps += segment.integers[first + 1 : stop : stride].tolist()
-        rows.times += segment.doubles[first + 2 : stop : stride].tolist()
-        values = [0.0] * (run.records * width)
+        width = len(rows.names)
+        rows.steps += map(segment.integers[1:].__getitem__, places)
+        rows.times += map(segment.doubles[2:].__getitem__, places)
+        values = [0.0] * (len(places) * width)
         for column in range(width):
-            values[column::width] = segment.doubles[first + 3 + column : stop : stride].tolist()
+            values[column::width] = map(segment.doubles[3 + column :].__getitem__, places)
         rows.values += values
 
 
-def _events(segment: _Segment, run: _Run) -> Iterator[Event]:
-    length = (run.head & SIZE_MASK) >> 3
-    kind = EventKind(run.head >> 40 & 0xFF)
-    for index in range(run.first, run.first + run.records * length, length):
-        _, at = EVENT.unpack_from(segment.bytes, index * 8)
-        yield Event(kind, at, segment.json(index + 2, index + length - 1), segment.base + index * 8)
+def _event(segment: _Segment, word: int) -> Event:
+    head, at = EVENT.unpack_from(segment.bytes, word * 8)
+    data = segment.json(word + 2, word + (head & SIZE_MASK) // 8 - 1)
+    return Event(EventKind(head >> 40 & 0xFF), at, data, segment.base + word * 8)
