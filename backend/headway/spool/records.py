@@ -71,7 +71,7 @@ def pack_header(header: Header) -> bytes:
 
 def unpack_header(data: bytes, path: Path) -> Header | None:
     """The header of the segment at `path`, None while it is not begun. Raises SpoolError for another format."""
-    if len(data) < HEADER.size or not any(data):
+    if len(data) < HEADER.size or not any(data[: len(MAGIC)]):
         return None
     magic, version, *rest = HEADER.unpack(data)
     if magic != MAGIC:

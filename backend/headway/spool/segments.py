@@ -8,7 +8,7 @@ import mmap
 import os
 from pathlib import Path
 
-from headway.spool.records import Header, pack_header
+from headway.spool.records import MAGIC, Header, pack_header
 
 _ZEROS = bytes(1 << 16)
 _NOT_SUPPORTED = (errno.EOPNOTSUPP, errno.EINVAL)
@@ -43,9 +43,10 @@ class Segment:
             os.close(descriptor)
 
     def begin(self, first_sequence: int) -> None:
-        """Write the header: from now on a reader may follow into this segment."""
+        """Write the header, its magic last: from then on a reader may follow into this segment."""
         header = pack_header(Header(self.base, first_sequence, self.size))
-        self.map[: len(header)] = header
+        self.map[len(MAGIC) : len(header)] = header[len(MAGIC) :]
+        self.map[: len(MAGIC)] = MAGIC
 
     def remove(self) -> None:
         """Give back a segment that was reserved and not begun."""

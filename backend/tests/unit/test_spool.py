@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from headway.errors import SpoolError
 from headway.spool.reader import Batch, Event, SpoolReader
-from headway.spool.records import HEADER, EventKind
+from headway.spool.records import HEADER, MAGIC, EventKind
 from headway.spool.segments import segment_bases, segment_path
 from headway.spool.writer import SpoolWriter
 
@@ -231,7 +231,7 @@ def test_a_foreign_file_or_version_is_refused_with_the_mend(folder: Path, header
 
 def test_a_segment_not_begun_yet_is_empty(folder: Path) -> None:
     folder.mkdir()
-    for content in (b"", bytes(10), bytes(PAGE)):
+    for content in (b"", bytes(10), bytes(PAGE), bytes(8) + HEADER.pack(MAGIC, 1, 0, 1, PAGE)[8:]):
         segment_path(folder, 0).write_bytes(content)
         assert SpoolReader(folder).read() == Batch([], [], 0, False, 0)
 
