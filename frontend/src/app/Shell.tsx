@@ -1,0 +1,60 @@
+import { ActionIcon, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { IconAdjustmentsHorizontal, IconBox, IconListDetails, IconMoon, IconPlus, IconServer2, IconSitemap, IconSun } from "@tabler/icons-react";
+import { Link, Outlet } from "@tanstack/react-router";
+import { ConnectionIndicator } from "@/components/ui/ConnectionIndicator";
+import { Wordmark } from "@/components/ui/Wordmark";
+import { SessionGate } from "./SessionGate";
+import classes from "./Shell.module.css";
+
+const PAGES = [
+  { to: "/trainings", label: "Trainings", Icon: IconListDetails },
+  { to: "/studies", label: "Studies", Icon: IconSitemap },
+  { to: "/submit", label: "New job", Icon: IconPlus },
+  { to: "/artifacts", label: "Artifacts", Icon: IconBox },
+  { to: "/system", label: "System", Icon: IconServer2 },
+  { to: "/settings", label: "Settings", Icon: IconAdjustmentsHorizontal },
+] as const;
+
+/** The frame of every page: where one can go, and how the data comes. */
+export function Shell() {
+  return (
+    <SessionGate>
+      <div className={classes.shell}>
+        <a href="#content" className={classes.skip}>
+          Skip to content
+        </a>
+        <div className={classes.rail}>
+          <Link to="/trainings" className={classes.brand}>
+            <Wordmark />
+          </Link>
+          <nav className={classes.nav} aria-label="Pages">
+            {PAGES.map(({ to, label, Icon }) => (
+              <Link key={to} to={to} className={classes.link} activeProps={{ "data-active": true }}>
+                <Icon size={17} stroke={1.6} aria-hidden="true" />
+                <span className={classes.label}>{label}</span>
+              </Link>
+            ))}
+          </nav>
+          <div className={classes.foot}>
+            <ConnectionIndicator />
+            <SchemeSwitch />
+          </div>
+        </div>
+        <div className={classes.content}>
+          <Outlet />
+        </div>
+      </div>
+    </SessionGate>
+  );
+}
+
+function SchemeSwitch() {
+  const { setColorScheme } = useMantineColorScheme();
+  const next = useComputedColorScheme("light") === "dark" ? "light" : "dark";
+  const Icon = next === "light" ? IconSun : IconMoon;
+  return (
+    <ActionIcon variant="subtle" color="gray" size="sm" aria-label={`Switch to ${next}`} onClick={() => setColorScheme(next)}>
+      <Icon size={16} stroke={1.6} />
+    </ActionIcon>
+  );
+}

@@ -1,0 +1,87 @@
+import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import { RouteError } from "./RouteError";
+import { NotFound } from "./NotFound";
+import { Shell } from "./Shell";
+
+const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
+
+const text = (value: unknown): string | undefined => (typeof value === "string" && value ? value : undefined);
+
+const index = createRoute({
+  getParentRoute: () => root,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/trainings" });
+  },
+});
+
+const trainings = createRoute({
+  getParentRoute: () => root,
+  path: "/trainings",
+  validateSearch: (search: Record<string, unknown>): { state?: string; kind?: string; q?: string } => ({ state: text(search.state), kind: text(search.kind), q: text(search.q) }),
+  component: lazyRouteComponent(() => import("./routes/trainings"), "Trainings"),
+});
+
+const job = createRoute({
+  getParentRoute: () => root,
+  path: "/jobs/$id",
+  component: lazyRouteComponent(() => import("./routes/job"), "JobRoute"),
+});
+
+const studies = createRoute({
+  getParentRoute: () => root,
+  path: "/studies",
+  component: lazyRouteComponent(() => import("@/features/studies/components/StudiesPage"), "StudiesPage"),
+});
+
+const study = createRoute({
+  getParentRoute: () => root,
+  path: "/studies/$id",
+  component: lazyRouteComponent(() => import("./routes/study"), "StudyRoute"),
+});
+
+const submit = createRoute({
+  getParentRoute: () => root,
+  path: "/submit",
+  component: lazyRouteComponent(() => import("@/features/submit/components/KindsPage"), "KindsPage"),
+});
+
+const submitKind = createRoute({
+  getParentRoute: () => root,
+  path: "/submit/$kind",
+  component: lazyRouteComponent(() => import("./routes/submitKind"), "SubmitKind"),
+});
+
+const artifacts = createRoute({
+  getParentRoute: () => root,
+  path: "/artifacts",
+  validateSearch: (search: Record<string, unknown>): { type?: string } => ({ type: text(search.type) }),
+  component: lazyRouteComponent(() => import("./routes/artifacts"), "Artifacts"),
+});
+
+const system = createRoute({
+  getParentRoute: () => root,
+  path: "/system",
+  component: lazyRouteComponent(() => import("@/features/system/components/SystemPage"), "SystemPage"),
+});
+
+const settings = createRoute({
+  getParentRoute: () => root,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("@/features/settings/components/SettingsPage"), "SettingsPage"),
+});
+
+const routeTree = root.addChildren([index, trainings, job, studies, study, submit, submitKind, artifacts, system, settings]);
+
+export const router = createRouter({
+  routeTree,
+  defaultPreload: "intent",
+  defaultErrorComponent: RouteError,
+  scrollRestoration: true,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}

@@ -1,0 +1,38 @@
+import { Link } from "@tanstack/react-router";
+import type { ReactNode } from "react";
+import { PhaseBar } from "@/components/ui/PhaseBar";
+import { StateMark } from "@/components/ui/StateBadge";
+import { percent, rate } from "@/lib/format/numbers";
+import type { Job } from "@/types/api";
+import { Eta } from "./Eta";
+import { activity, nameOf } from "./activity";
+import classes from "./JobRow.module.css";
+
+interface JobRowProps {
+  job: Job;
+  /** Instead of the job's name. */
+  name?: ReactNode;
+}
+
+/** A job at a glance: what runs, how far, how fast, until when. The whole row leads to its page. */
+export function JobRow({ job, name }: JobRowProps) {
+  const text = activity(job);
+  return (
+    <Link to="/jobs/$id" params={{ id: job.id }} className={classes.row} data-state={job.state}>
+      <StateMark state={job.state} />
+      <span className={classes.what}>
+        <span className={classes.name}>{name ?? nameOf(job)}</span>
+        <span className={classes.kind}>{job.kind}</span>
+      </span>
+      <span className={classes.progress}>
+        <PhaseBar job={job} />
+        <span className={classes.activity} title={text}>
+          {text}
+        </span>
+      </span>
+      <span className={classes.percent}>{percent(job.percent)}</span>
+      <span className={classes.rate}>{job.state === "running" ? rate(job.rate, job.counters.at(-1)?.unit) : ""}</span>
+      <Eta job={job} className={classes.eta} />
+    </Link>
+  );
+}

@@ -1,0 +1,21 @@
+/** How often a page asks by REST while the socket is away. */
+export const POLL_MS = 2_000;
+
+/** How long one REST call or one socket acknowledgement may take. */
+export const TIMEOUT_MS = 15_000;
+
+/** A channel nobody listens to any more is given up after this long: moving between pages costs nothing. */
+export const LINGER_MS = 1_000;
+
+/** Data older than this, with the socket away, counts as no connection at all. */
+export const STALE_MS = 6_000;
+
+/** At most so many log lines are held; older ones stay on the server. */
+export const LOG_LINES = 1_000;
+
+/** Points a curve is asked for, and the most that pushed points of one metric may grow to before they are thinned. */
+export const CURVE_POINTS = 1_000;
+export const TAIL_POINTS = 2_000;
+
+/** Lists are read again at most this often when something in them changed its place. */
+export const LIST_REFRESH_MS = 1_000;

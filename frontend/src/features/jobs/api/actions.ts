@@ -1,0 +1,21 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { api } from "@/lib/api/client";
+import { applyJob } from "@/lib/jobs/cache";
+import type { Action } from "@/lib/jobs/states";
+import type { Job } from "@/types/api";
+
+export interface Command {
+  action: Action;
+  /** For a retry: take the advice the failure came with. */
+  advised?: boolean;
+}
+
+/** Cancel, pause, resume, retry: by REST alone. A retry answers with the new job. */
+export function useJobCommand(id: string) {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: ({ action, advised }: Command) =>
+      api<Job | undefined>(`/jobs/${id}/${action}`, { body: advised ? { advised: true } : {} }),
+    onSuccess: (job) => job?.id && applyJob(client, job),
+  });
+}

@@ -1,0 +1,53 @@
+import { infiniteQueryOptions, queryOptions, useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { CURVE_POINTS } from "@/config/live";
+import { api } from "@/lib/api/client";
+import { type JobPages, keys, mergePages } from "@/lib/jobs/cache";
+import { usePolling } from "@/lib/live/usePolling";
+import type { Checkpoint, Job, Kind, Metrics, Page } from "@/types/api";
+
+export interface JobFilter {
+  state?: string;
+  kind?: string;
+  q?: string;
+}
+
+const PAGE_SIZE = 50;
+
+const jobList = (filter: JobFilter) =>
+  infiniteQueryOptions({
+    queryKey: keys.jobList(filter),
+    queryFn: ({ pageParam, signal }) => api<Page<Job>>("/jobs", { query: { ...filter, cursor: pageParam, limit: PAGE_SIZE }, signal }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor,
+    structuralSharing: (held, incoming) => mergePages(held as JobPages | undefined, incoming as JobPages),
+  });
+
+export function useJobs(filter: JobFilter) {
+  return useInfiniteQuery({ ...jobList(filter), refetchInterval: usePolling(), placeholderData: (held) => held });
+}
+
+export function useJob(id: string) {
+  return useQuery({
+    queryKey: keys.job(id),
+    queryFn: ({ signal }) => api<Job>(`/jobs/${id}`, { signal }),
+    refetchInterval: usePolling(),
+  });
+}
+
+export const curves = (id: string) =>
+  queryOptions({
+    queryKey: ["metrics", id],
+    queryFn: ({ signal }) => api<Metrics>(`/jobs/${id}/metrics`, { query: { max_points: CURVE_POINTS, layers: true }, signal }),
+    structuralSharing: false,
+  });
+
+export const checkpoints = (id: string) =>
+  queryOptions({
+    queryKey: ["checkpoints", id],
+    queryFn: ({ signal }) => api<{ items: Checkpoint[] }>(`/jobs/${id}/checkpoints`, { signal }),
+  });
+
+/** Names and titles of the kinds, for the filter. */
+export function useKinds() {
+  return useQuery({ queryKey: ["kinds"], queryFn: ({ signal }) => api<{ items: Kind[] }>("/kinds", { signal }), staleTime: Infinity });
+}

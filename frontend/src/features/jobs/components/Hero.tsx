@@ -1,0 +1,28 @@
+import { phaseTitle } from "@/components/jobs/activity";
+import { counters, percent } from "@/lib/format/numbers";
+import type { Job } from "@/types/api";
+import classes from "./Hero.module.css";
+import { HeroFacts } from "./HeroFacts";
+import { Timeline } from "./Timeline";
+
+/** What a job's page says first: how far, what now, and the way there with its end. */
+export function Hero({ job }: { job: Job }) {
+  const [number, sign] = percent(job.percent).split(" ");
+  return (
+    <section className={classes.hero} aria-label="Progress">
+      <div className={classes.top}>
+        <div className={classes.percent} data-testid="percent">
+          {number}
+          <span className={classes.sign}>{sign}</span>
+        </div>
+        <div className={classes.now}>
+          <div className={classes.phase}>{phaseTitle(job) || (job.state === "queued" ? "In the queue" : " ")}</div>
+          <div className={classes.counters}>{counters(job.counters) || " "}</div>
+        </div>
+        <HeroFacts job={job} />
+      </div>
+      <Timeline job={job} />
+      <p className={classes.message}>{job.message ?? " "}</p>
+    </section>
+  );
+}

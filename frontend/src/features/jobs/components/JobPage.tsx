@@ -1,0 +1,62 @@
+import { Link } from "@tanstack/react-router";
+import { nameOf } from "@/components/jobs/activity";
+import { Definitions, jsonRows } from "@/components/ui/Definitions";
+import { FailedRead } from "@/components/ui/Notice";
+import { Page, Section } from "@/components/ui/Page";
+import { StateBadge } from "@/components/ui/StateBadge";
+import type { Job } from "@/types/api";
+import { useJob } from "../api/queries";
+import { useJobLive } from "../hooks/useJobLive";
+import { ActionButtons, Troubles, useActions } from "./Actions";
+import { Charts } from "./Charts";
+import { Checkpoints } from "./Checkpoints";
+import { Hero } from "./Hero";
+import classes from "./JobPage.module.css";
+import { Logs } from "./Logs";
+import { factRows } from "./facts";
+
+/** One job, live. */
+export function JobPage({ id }: { id: string }) {
+  useJobLive(id);
+  const { data: job, error, refetch } = useJob(id);
+  if (job) return <JobView job={job} />;
+  return <Page title={error ? "Job" : " "}>{error && <FailedRead error={error} retry={() => void refetch()} />}</Page>;
+}
+
+function JobView({ job }: { job: Job }) {
+  const actions = useActions(job);
+  return (
+    <Page
+      title={nameOf(job)}
+      meta={
+        <>
+          <StateBadge state={job.state} />
+          <span>{job.kind}</span>
+          <span className="mono dim">{job.id}</span>
+          {job.study_id && (
+            <Link to="/studies/$id" params={{ id: job.study_id }} className={classes.link}>
+              Study
+            </Link>
+          )}
+        </>
+      }
+      actions={<ActionButtons job={job} actions={actions} />}
+    >
+      <Troubles job={job} actions={actions} />
+      <Hero job={job} />
+      <Charts jobId={job.id} />
+      <div className={classes.columns}>
+        <Logs jobId={job.id} />
+        <Checkpoints jobId={job.id} />
+      </div>
+      <div className={classes.columns}>
+        <Section title="Config">
+          <Definitions rows={jsonRows(job.config)} />
+        </Section>
+        <Section title="Environment">
+          <Definitions rows={[...factRows(job), ...jsonRows(job.environment)]} />
+        </Section>
+      </div>
+    </Page>
+  );
+}

@@ -1,0 +1,50 @@
+import { Switch } from "@mantine/core";
+import { memo, useEffect, useRef, useState } from "react";
+import { Section } from "@/components/ui/Page";
+import { clock } from "@/lib/format/times";
+import type { LogLine } from "@/types/api";
+import { useLogs } from "../hooks/useLogs";
+import classes from "./Logs.module.css";
+
+const NEAR_END_PX = 24;
+
+/** The end of the log. It follows new lines until the reader scrolls up. */
+export function Logs({ jobId }: { jobId: string }) {
+  const { lines, isPending } = useLogs(jobId);
+  const [follow, setFollow] = useState(true);
+  const box = useRef<HTMLDivElement>(null);
+
+  useEffect(() => {
+    if (follow && box.current) box.current.scrollTop = box.current.scrollHeight;
+  }, [follow, lines]);
+
+  const onScroll = () => {
+    const { scrollTop, scrollHeight, clientHeight } = box.current!;
+    setFollow(scrollHeight - scrollTop - clientHeight < NEAR_END_PX);
+  };
+  const toggle = <Switch size="xs" label="Follow" checked={follow} onChange={(event) => setFollow(event.currentTarget.checked)} />;
+
+  return (
+    <Section title="Log" aside={toggle}>
+      <div className={classes.box} ref={box} onScroll={onScroll} tabIndex={0} role="log" aria-live="off" aria-label="Log">
+        {lines.length === 0 && <p className={classes.none}>{isPending ? "" : "Nothing logged yet."}</p>}
+        {lines.map((line) => (
+          <Line key={line.no} line={line} />
+        ))}
+      </div>
+    </Section>
+  );
+}
+
+const Line = memo(function Line({ line }: { line: LogLine }) {
+  const at = Date.parse(line.at);
+  return (
+    <div className={classes.line} data-level={line.level}>
+      <time className={classes.time} dateTime={line.at}>
+        {clock(at, at, true)}
+      </time>
+      <span className={classes.level}>{line.level}</span>
+      <span className={classes.text}>{line.text}</span>
+    </div>
+  );
+});

@@ -1,0 +1,39 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
+import { useChannel } from "@/lib/live/useChannel";
+import { usePolling } from "@/lib/live/usePolling";
+import { type Curve, EMPTY_TAIL, append, join } from "@/lib/series/curve";
+import type { Layer, MetricsPush } from "@/types/api";
+import { curves } from "../api/queries";
+
+export interface Curves {
+  names: string[];
+  layers: Layer[];
+  curve: (name: string) => Curve;
+  isPending: boolean;
+}
+
+/** A job's curves over the whole run: read once by REST, lengthened by what is pushed, read again after a gap. */
+export function useCurves(id: string): Curves {
+  const client = useQueryClient();
+  const [tail, setTail] = useState(EMPTY_TAIL);
+  const base = useQuery({ ...curves(id), refetchInterval: usePolling() });
+  const readAgain = () => void client.invalidateQueries(curves(id));
+
+  useChannel<unknown, MetricsPush>(`jobs/${id}/metrics`, {
+    onSnapshot: () => {
+      setTail(EMPTY_TAIL);
+      readAgain();
+    },
+    onEvent: (push) => {
+      // A new attempt turns the steps beyond its own start into ghosts, which only the server can tell.
+      if (tail.attempt > 0 && push.attempt > tail.attempt) readAgain();
+      setTail((held) => append(held, push));
+    },
+  });
+
+  return useMemo(() => {
+    const names = [...new Set([...(base.data?.names ?? []), ...Object.keys(tail.curves)])];
+    return { names, layers: base.data?.layers ?? [], curve: (name) => join(base.data, tail, name), isPending: base.isPending };
+  }, [base.data, base.isPending, tail]);
+}

@@ -1,0 +1,30 @@
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { api } from "@/lib/api/client";
+import type { Artifact, Job, JsonObject, Kind, Page } from "@/types/api";
+
+export function useKinds() {
+  return useQuery({ queryKey: ["kinds"], queryFn: ({ signal }) => api<{ items: Kind[] }>("/kinds", { signal }), staleTime: 60_000 });
+}
+
+/** Artifacts of a type that a job can take. */
+export function useReadyArtifacts(type: string) {
+  return useQuery({
+    queryKey: ["artifacts", { type }],
+    queryFn: ({ signal }) => api<Page<Artifact>>("/artifacts", { query: { type }, signal }),
+    select: (page) => page.items.filter((artifact) => artifact.state === "ready"),
+  });
+}
+
+interface NewJob {
+  kind: string;
+  name?: string;
+  config: JsonObject;
+  /** The same key twice makes one job: a second click costs nothing. */
+  key: string;
+}
+
+export function useSubmit() {
+  return useMutation({
+    mutationFn: ({ key, ...body }: NewJob) => api<Job>("/jobs", { body, headers: { "Idempotency-Key": key } }),
+  });
+}

@@ -1,0 +1,74 @@
+import { Checkbox, Select } from "@mantine/core";
+import type { ObjectFieldTemplateProps, TemplatesType, WidgetProps } from "@rjsf/utils";
+import { bytes } from "@/lib/format/numbers";
+import type { Artifact } from "@/types/api";
+import { useReadyArtifacts } from "../api/queries";
+import classes from "./SubmitPage.module.css";
+
+/** Fields in two columns; what is itself an object or a list takes the width. */
+function ObjectTemplate({ title, description, properties, schema }: ObjectFieldTemplateProps) {
+  return (
+    <div className={title ? classes.group : undefined}>
+      {title && <div className={classes.groupTitle}>{title}</div>}
+      {title && description && <div className={classes.groupText}>{description}</div>}
+      <div className={classes.grid}>
+        {properties.map((property) => (
+          <div key={property.name} className={isWide(schema.properties?.[property.name]) ? classes.wide : undefined}>
+            {property.content}
+          </div>
+        ))}
+      </div>
+    </div>
+  );
+}
+
+function isWide(property: unknown): boolean {
+  if (typeof property !== "object" || property === null) return false;
+  const { type, $ref, anyOf } = property as { type?: string; $ref?: string; anyOf?: unknown };
+  return type === "object" || type === "array" || $ref !== undefined || anyOf !== undefined;
+}
+
+/** A ready artifact of the type the field asks for. */
+function ArtifactWidget({ id, label, value, required, onChange, options, rawErrors, disabled, readonly }: WidgetProps) {
+  const type = String(options.artifactType);
+  const { data = [] } = useReadyArtifacts(type);
+  const choices = data.map((artifact) => ({ value: `artifact:${artifact.id}`, label: labelOf(artifact) }));
+  return (
+    <Select
+      id={id}
+      label={label}
+      description={options.description}
+      placeholder={choices.length ? `Choose one (${type})` : `Nothing of type ${type} is ready yet`}
+      data={choices}
+      value={value ?? null}
+      onChange={(next) => onChange(next ?? undefined)}
+      required={required}
+      disabled={disabled || readonly}
+      error={rawErrors?.join("\n")}
+      searchable
+      clearable
+    />
+  );
+}
+
+function labelOf({ id, name, bytes: size }: Artifact): string {
+  return [name ?? id, size === null ? "" : bytes(size)].filter(Boolean).join(" · ");
+}
+
+function CheckboxWidget({ id, label, value, onChange, options, rawErrors, disabled, readonly }: WidgetProps) {
+  return (
+    <Checkbox
+      id={id}
+      label={label}
+      description={options.description}
+      checked={Boolean(value)}
+      onChange={(event) => onChange(event.currentTarget.checked)}
+      disabled={disabled || readonly}
+      error={rawErrors?.join("\n")}
+      mt={4}
+    />
+  );
+}
+
+export const templates: Partial<TemplatesType> = { ObjectFieldTemplate: ObjectTemplate };
+export const widgets = { artifact: ArtifactWidget, CheckboxWidget };

@@ -1,0 +1,33 @@
+/** Where a bar is heading between two pushes: on at the pace of late, never past the next expected push, never back. */
+
+/** Pushes further apart than this say nothing about when the next one comes. */
+const MAX_INTERVAL_MS = 60_000;
+const SETTLE_MS = 250;
+
+export interface Told {
+  /** The truth as told, 0 to 1. */
+  value: number;
+  /** When it was true, in ms of the server's clock. */
+  at: number;
+  /** A new run of it (another attempt, another job) may start lower. */
+  run: string;
+  /** False once nothing moves any more: then the truth alone is shown. */
+  moving: boolean;
+}
+
+export interface Lead {
+  told: Told;
+  target: number;
+  durationMs: number;
+}
+
+/** The bar's next target and the time to take for it. */
+export function advance(lead: Lead | null, told: Told): Lead {
+  if (!lead || lead.told.run !== told.run) return { told, target: told.value, durationMs: 0 };
+  if (!told.moving) return { told, target: told.value, durationMs: SETTLE_MS };
+  const gain = told.value - lead.told.value;
+  const interval = told.at - lead.told.at;
+  if (gain <= 0 || interval <= 0) return lead;
+  if (interval > MAX_INTERVAL_MS) return { told, target: Math.max(told.value, lead.target), durationMs: SETTLE_MS };
+  return { told, target: Math.min(1, Math.max(lead.target, told.value + gain)), durationMs: interval };
+}

@@ -1,0 +1,91 @@
+import type { Json, JsonObject } from "@/types/api";
+
+/** Pydantic's JSON Schema made plain for a form: `X | null` becomes an optional X, and inputs name their picker. */
+export function formSchema(schema: JsonObject): JsonObject {
+  return plain(schema) as JsonObject;
+}
+
+function plain(node: Json): Json {
+  if (Array.isArray(node)) return node.map(plain);
+  if (node === null || typeof node !== "object") return node;
+  const optional = optionalOf(node);
+  if (optional) return plain(optional);
+  return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, plain(value)]));
+}
+
+/** The X of `anyOf: [X, null]` with what stands beside it; null for anything else. */
+function optionalOf(node: JsonObject): JsonObject | null {
+  if (!Array.isArray(node.anyOf)) return null;
+  const options = node.anyOf as JsonObject[];
+  const others = options.filter((option) => option.type !== "null");
+  if (options.length === others.length || others.length !== 1) return null;
+  const { anyOf: _, default: preset, ...rest } = node;
+  return { ...others[0], ...rest, ...(preset !== null && preset !== undefined && { default: preset }) };
+}
+
+/** rjsf's uiSchema: artifact inputs get their picker; bounds are told beside the description. */
+export function uiSchema(schema: JsonObject): JsonObject {
+  const properties = (schema.properties ?? {}) as Record<string, JsonObject>;
+  return Object.fromEntries(Object.entries(properties).map(([name, property]) => [name, uiOf(property, schema)]));
+}
+
+function uiOf(property: JsonObject, root: JsonObject): JsonObject {
+  const target = resolve(property, root);
+  if (target.properties) return uiSchema({ ...target, $defs: root.$defs ?? {} });
+  const help = [property.description ?? target.description, bounds(target)].filter(Boolean).join(" ");
+  const input = property["x-input"] ?? target["x-input"];
+  return {
+    ...(help && { "ui:description": help }),
+    ...(typeof input === "string" && { "ui:widget": "artifact", "ui:options": { artifactType: input } }),
+  };
+}
+
+function resolve(property: JsonObject, root: JsonObject): JsonObject {
+  const name = typeof property.$ref === "string" ? property.$ref.split("/").at(-1)! : null;
+  return name ? ((root.$defs as Record<string, JsonObject> | undefined)?.[name] ?? property) : property;
+}
+
+/** `1 to 1,024`, `at least 0`, `above 0, at most 1`. */
+export function bounds(property: JsonObject): string {
+  const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = property as Record<string, number | undefined>;
+  if (minimum !== undefined && maximum !== undefined) return `(${show(minimum)} to ${show(maximum)})`;
+  const parts = [
+    minimum !== undefined && `at least ${show(minimum)}`,
+    exclusiveMinimum !== undefined && `above ${show(exclusiveMinimum)}`,
+    maximum !== undefined && `at most ${show(maximum)}`,
+    exclusiveMaximum !== undefined && `below ${show(exclusiveMaximum)}`,
+  ].filter(Boolean);
+  return parts.length ? `(${parts.join(", ")})` : "";
+}
+
+const show = (value: number): string => value.toLocaleString("en", { maximumFractionDigits: 6 });
+
+/** A form's data without the fields left empty, so that the server's own defaults hold for them. */
+export function withoutEmpty(data: Json): Json {
+  if (data === null || typeof data !== "object" || Array.isArray(data)) return data;
+  const kept = Object.entries(data).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  return Object.fromEntries(kept.map(([key, value]) => [key, withoutEmpty(value)]));
+}
+
+interface ErrorTree {
+  __errors?: string[];
+  [field: string]: ErrorTree | string[] | undefined;
+}
+
+/** The server's field errors (`config.optimizer.lr`) as the tree rjsf shows at the fields, and those no field is for. */
+export function errorTree(errors: { field: string; message: string }[]): { tree: ErrorTree; others: string[] } {
+  const tree: ErrorTree = {};
+  const others: string[] = [];
+  for (const { field, message } of errors) {
+    const [root, ...path] = field.split(".");
+    if (root !== "config" || path.length === 0) others.push(`${field}: ${message}`);
+    else place(tree, path, message);
+  }
+  return { tree, others };
+}
+
+function place(tree: ErrorTree, path: string[], message: string): void {
+  let node = tree;
+  for (const key of path) node = (node[key] ??= {}) as ErrorTree;
+  node.__errors = [...(node.__errors ?? []), message];
+}
