@@ -94,7 +94,7 @@ _WORDS: dict[FailureClass, str] = {
     FailureClass.NETWORK: "A server could not be reached. Retry: what was downloaded is kept.",
     FailureClass.DISK_FULL: "The disk is full. Make room, then retry: the last checkpoint is kept.",
     FailureClass.DIVERGED: "The loss is not finite. Retry with a lower learning rate.",
-    FailureClass.WORKER_LOST: "Its process ended without a word, several times in the same place. Read its last log lines.",
+    FailureClass.WORKER_LOST: "Its process ended without a word several times. Read its last log lines.",
 }
 
 

@@ -6,7 +6,7 @@ The training thread only writes memory: `log` packs a record into the spool's ma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar
@@ -43,7 +43,7 @@ class JobContext:
         self._control = control
 
     @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
+    def phase(self, name: str) -> Generator[None]:
         """Run a declared phase; it may be entered again (train and evaluate in turns) and keeps its own progress."""
         self._reporter.start_phase(self._spec(name).name)
         yield
@@ -74,7 +74,7 @@ class JobContext:
             self._reporter.pop(counter)
 
     @contextmanager
-    def count(self, *, unit: str, total: float | None = None, start: float = 0) -> Iterator[LiveCounter]:
+    def count(self, *, unit: str, total: float | None = None, start: float = 0) -> Generator[LiveCounter]:
         """A counter to move by hand: `counter.current = n` or `counter.advance(n)`; `counter.total` may change."""
         counter = self._reporter.push(unit, start, total)
         try:

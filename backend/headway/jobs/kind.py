@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -107,11 +107,12 @@ class Kind:
     @cached_property
     def inputs(self) -> tuple[Input, ...]:
         """The config fields that name artifacts, with their types."""
-        return tuple(
-            Input(name, str(extra["x-input"]), info.title or name, not info.is_required())
-            for name, info in self.config.model_fields.items()
-            if isinstance(extra := info.json_schema_extra, dict) and "x-input" in extra
-        )
+        found: list[Input] = []
+        for name, info in self.config.model_fields.items():
+            extra = cast("Mapping[str, object]", info.json_schema_extra or {})
+            if "x-input" in extra:
+                found.append(Input(name, str(extra["x-input"]), info.title or name, not info.is_required()))
+        return tuple(found)
 
     @cached_property
     def unavailable_reason(self) -> str | None:

@@ -5,6 +5,7 @@ The exit status is 0 when a RESULT record was written, whatever the outcome; any
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -18,11 +19,13 @@ from headway.jobs.context import JobContext
 from headway.jobs.order import JobOrder
 from headway.jobs.registry import get_kind
 from headway.jobs.reporter import Reporter
+from headway.parent_death import end_with_parent
 from headway.spool.control import Control
 from headway.spool.records import EventKind
 from headway.spool.writer import SpoolWriter
 
 OUTCOMES = {"pause": "paused", "cancel": "cancelled"}
+OOM_SCORE = "500"
 
 
 class SpoolLogHandler(logging.Handler):
@@ -90,6 +93,10 @@ def _described(error: Exception, error_class: str | None) -> dict[str, Any]:
 def main() -> int:
     """Entry of the process. Ctrl-C of a terminal is the supervisor's business, not the job's."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with_parent(signal.SIGKILL)
+    # when memory runs out, a job goes before Postgres does
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.basicConfig(level=logging.WARNING, handlers=[])
     run_in_folder(Path(sys.argv[1]))

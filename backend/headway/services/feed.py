@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -115,12 +115,24 @@ def _counters_moved(at: float, data: Mapping[str, Any]) -> Event:
     return CountersMoved(at, data["phase"], tuple(Counter(**counter) for counter in data["counters"]))
 
 
-_DOMAIN_EVENTS = {
+def _phase_started(at: float, data: Mapping[str, Any]) -> Event:
+    return PhaseStarted(at, data["name"])
+
+
+def _phase_finished(at: float, data: Mapping[str, Any]) -> Event:
+    return PhaseFinished(at, data["name"], bool(data.get("skipped")))
+
+
+def _message_said(at: float, data: Mapping[str, Any]) -> Event:
+    return MessageSaid(at, data["message"])
+
+
+_DOMAIN_EVENTS: dict[EventKind, Callable[[float, Mapping[str, Any]], Event]] = {
     EventKind.PLAN: _plan_set,
-    EventKind.PHASE_STARTED: lambda at, data: PhaseStarted(at, data["name"]),
-    EventKind.PHASE_FINISHED: lambda at, data: PhaseFinished(at, data["name"], bool(data.get("skipped"))),
+    EventKind.PHASE_STARTED: _phase_started,
+    EventKind.PHASE_FINISHED: _phase_finished,
     EventKind.COUNTERS: _counters_moved,
-    EventKind.SAID: lambda at, data: MessageSaid(at, data["message"]),
+    EventKind.SAID: _message_said,
 }
 
 

@@ -1,0 +1,99 @@
+"""Makes the folder and the order of an attempt: resolved inputs, output folders, where to go on from, threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine
+
+from headway.errors import FieldProblem, InvalidInputError
+from headway.jobs.order import InputPlace, JobOrder
+from headway.jobs.registry import get_kind
+from headway.settings import Settings
+from headway.spool.control import Control
+from headway.storage import artifacts as artifact_store
+from headway.storage import journal
+from headway.storage.engine import transaction
+from headway.storage.rows import Row
+
+
+def attempt_folder(data_dir: Path, job_id: str, attempt: int) -> Path:
+    """`<data>/jobs/<job id>/<attempt>`."""
+    return data_dir / "jobs" / job_id / str(attempt)
+
+
+def prepare_attempt(engine: Engine, settings: Settings, row: Row, host: str) -> tuple[Path, JobOrder]:
+    """Write `job.json` and the control flags into the attempt's new folder.
+
+    Raises InvalidInputError when an input artifact does not lie on this host, UnavailableError.
+    """
+    with transaction(engine) as connection:
+        inputs = _inputs(connection, row, host)
+        outputs = _outputs(connection, row, settings.headway_data_dir)
+        resume_from = _resume_candidates(connection, row, host, settings.headway_data_dir)
+    kind = get_kind(row["kind"])
+    order = JobOrder(
+        job_id=row["id"],
+        attempt=row["attempt"],
+        kind=row["kind"],
+        config=row["config"],
+        phases=list(kind.phases),
+        threads=thread_count(row, settings),
+        inputs=inputs,
+        outputs=outputs,
+        resume_from=resume_from,
+        spool_quota_bytes=settings.headway_spool_quota_mb << 20,
+    )
+    folder = attempt_folder(settings.headway_data_dir, row["id"], row["attempt"])
+    folder.mkdir(parents=True, exist_ok=True)
+    Control.create(folder / "control")
+    order.write(folder)
+    return folder, order
+
+
+def thread_count(row: Row, settings: Settings) -> int:
+    """CPU threads of a job: kept from its first attempt on, since another count gives other losses."""
+    environment: dict[str, Any] = row["environment"] or {}
+    if environment.get("threads"):
+        return int(environment["threads"])
+    resources: dict[str, Any] = row["resources"]
+    wanted = settings.headway_job_threads or int(resources.get("cpu_threads", 1))
+    return max(1, min(wanted, os.cpu_count() or 1))
+
+
+def _inputs(connection: Connection, row: Row, host: str) -> dict[str, InputPlace]:
+    found = artifact_store.inputs_of_job(connection, row["id"])
+    problems = [problem for field, artifact in found.items() if (problem := _missing(field, artifact, host))]
+    if problems:
+        raise InvalidInputError(*problems)
+    return {
+        field: InputPlace(
+            artifact_id=artifact["id"], type=artifact["type"], path=artifact["path"], meta=artifact["meta"]
+        )
+        for field, artifact in found.items()
+    }
+
+
+def _missing(field: str, artifact: Row, host: str) -> FieldProblem | None:
+    if artifact["state"] == "ready" and artifact["path"] and Path(artifact["path"]).exists():
+        return None
+    where = (
+        f"on host {artifact['host']}, not on {host}" if artifact["host"] not in (None, host) else "gone from the disk"
+    )
+    return FieldProblem(f"config.{field}", f"artifact {artifact['id']} is {where}: make it again or copy it back")
+
+
+def _outputs(connection: Connection, row: Row, data_dir: Path) -> dict[str, str]:
+    made: Sequence[dict[str, Any]] = artifact_store.artifacts_of_jobs(connection, [row["id"]])
+    return {artifact["output"]: str(data_dir / "artifacts" / artifact["id"]) for artifact in made}
+
+
+def _resume_candidates(connection: Connection, row: Row, host: str, data_dir: Path) -> list[str]:
+    return [
+        str(attempt_folder(data_dir, row["id"], checkpoint["attempt"]) / checkpoint["path"])
+        for checkpoint in journal.checkpoints_of(connection, row["id"])
+        if checkpoint["host"] == host
+    ]

@@ -1,0 +1,58 @@
+"""The start of an attempt: which process runs it, where it goes on, and what earlier attempts on this host left."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from headway.errors import FencedError
+from headway.jobs.checkpoints import newest_valid
+from headway.jobs.order import JobOrder
+from headway.services.announce import announce
+from headway.services.feed import Feed
+from headway.services.ports import Signals
+from headway.services.prepare_attempt import attempt_folder
+from headway.storage import attempts as attempt_store
+from headway.storage import jobs as job_store
+from headway.storage.engine import transaction
+from headway.storage.rows import Row
+
+
+def start_attempt(
+    engine: Engine, signals: Signals, feed: Feed, process_group: int, environment: dict[str, Any], order: JobOrder
+) -> None:
+    """Store what runs the attempt and where. Raises FencedError, UnavailableError."""
+    resumed_from = _resumed_from(order)
+    with transaction(engine) as connection:
+        attempt_store.note_process(connection, feed.job_id, feed.attempt, process_group, resumed_from)
+        row = job_store.update_owned(
+            connection,
+            feed.job_id,
+            feed.attempt,
+            feed.owner,
+            {"environment": environment},
+            lease_seconds=feed.lease_seconds,
+        )
+    if row is None:
+        raise FencedError(f"attempt {feed.attempt} no longer owns the job")
+    announce(signals, row)
+
+
+def earlier_attempts(engine: Engine, data_dir: Path, row: Row, host: str) -> list[tuple[Path, Row]]:
+    """Attempts before this one that ran on this host, with their folders, if those are still there."""
+    with transaction(engine) as connection:
+        attempts = attempt_store.attempts_of(connection, row["id"])
+    found = [(attempt_folder(data_dir, row["id"], attempt["number"]), attempt) for attempt in attempts]
+    return [
+        (folder, attempt)
+        for folder, attempt in found
+        if attempt["number"] < row["attempt"] and attempt["host"] == host and folder.is_dir()
+    ]
+
+
+def _resumed_from(order: JobOrder) -> int | None:
+    """The step of the checkpoint the process will take: the newest that verifies, as it does itself."""
+    newest = newest_valid(Path(path) for path in order.resume_from)
+    return newest.step if newest else None

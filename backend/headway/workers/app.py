@@ -1,0 +1,112 @@
+"""A Celery worker of Headway: a pool of threads, one a slot, and Beat's ticks where it is asked to keep them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+from celery import Celery
+from celery.beat import EmbeddedService, Scheduler
+from celery.signals import worker_ready, worker_shutting_down
+
+from headway.bootstrap import RUN_JOB, Runtime, make_celery, open_runtime
+from headway.parent_death import end_with_parent
+from headway.services.claim_job import Claimant
+from headway.services.finish_attempt import LossPolicy
+from headway.services.recover_jobs import recover_jobs
+from headway.settings import QUEUES, Settings
+from headway.storage.engine import transaction
+from headway.storage.ids import new_id
+from headway.storage.partitions import ensure_partitions
+from headway.workers.presence import Presence
+from headway.workers.run_job import JobRunner
+from headway.workers.slots import Slots
+
+RECOVER_JOBS = "headway.recover_jobs"
+MAKE_PARTITIONS = "headway.make_partitions"
+PARTITIONS_INTERVAL_SECONDS = 3600.0
+BEAT_MOST_SLEEP_SECONDS = 1
+
+log = structlog.get_logger(__name__)
+
+
+def serve(settings: Settings, queues: Sequence[str], beat: bool = False) -> None:
+    """Work on these queues until SIGTERM; then running jobs leave a checkpoint and are given back."""
+    end_with_parent()
+    runtime = open_runtime(settings)
+    app = make_celery(settings)
+    slots = {queue: settings.slots.get(queue, 1) for queue in queues}
+    claimant = Claimant(new_id(), socket.gethostname(), settings.headway_lease_seconds)
+    runner = JobRunner(runtime, claimant, Slots(slots))
+    register_tasks(app, runtime, runner)
+    worker_shutting_down.connect(lambda **_: runner.shut_down(), weak=False)
+    presence = Presence(runtime, claimant, slots)
+    ticks = _beat(app, settings) if beat else None
+    if ticks:
+        worker_ready.connect(lambda **_: ticks.start(), weak=False)
+    log.info("worker starts", queues=list(queues), slots=slots, beat=beat, worker=claimant.owner)
+    try:
+        app.Worker(
+            pool="threads",
+            concurrency=max(1, sum(slots.values())),
+            queues=",".join(queues),
+            hostname=f"{claimant.owner}@{claimant.host}",
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            loglevel=settings.headway_log_level.upper(),
+            redirect_stdouts=False,
+        ).start()
+    finally:
+        if ticks:
+            ticks.stop(wait=False)
+        presence.close()
+        runtime.close()
+
+
+def register_tasks(app: Celery, runtime: Runtime, runner: JobRunner) -> None:
+    """The one generic task, and the ticks of Beat; all are idempotent."""
+    settings = runtime.settings
+
+    def run_job(job_id: str, queue: str) -> None:
+        runner.run(job_id, queue)
+
+    def recover() -> None:
+        recovered = recover_jobs(
+            runtime.engine,
+            runtime.signals,
+            LossPolicy(settings.headway_max_lost_attempts),
+            settings.headway_lease_seconds,
+            lambda: [queue for queue in QUEUES if not runtime.redis.llen(queue)],
+        )
+        if recovered.lost or recovered.sent_again:
+            log.info("jobs recovered", lost=recovered.lost, sent_again=recovered.sent_again)
+
+    def make_partitions() -> None:
+        with transaction(runtime.engine) as connection:
+            ensure_partitions(connection, datetime.now(UTC))
+
+    app.task(name=RUN_JOB)(run_job)
+    app.task(name=RECOVER_JOBS)(recover)
+    app.task(name=MAKE_PARTITIONS)(make_partitions)
+
+
+def _beat(app: Celery, settings: Settings) -> Any:
+    """Beat in a thread, its schedule in memory: every tick is idempotent, so nothing needs to be remembered."""
+    recover_every = settings.headway_recover_interval_seconds
+    app.conf.beat_schedule = {
+        RECOVER_JOBS: {
+            "task": RECOVER_JOBS,
+            "schedule": recover_every,
+            "options": {"queue": "system", "expires": recover_every},
+        },
+        MAKE_PARTITIONS: {
+            "task": MAKE_PARTITIONS,
+            "schedule": PARTITIONS_INTERVAL_SECONDS,
+            "options": {"queue": "system", "expires": PARTITIONS_INTERVAL_SECONDS},
+        },
+    }
+    return EmbeddedService(app, thread=True, max_interval=BEAT_MOST_SLEEP_SECONDS, scheduler_cls=Scheduler)

@@ -1,0 +1,64 @@
+"""Tells Postgres that this worker lives and what its host has, from a thread of its own."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Mapping
+
+import psutil
+import structlog
+
+from headway.bootstrap import Runtime
+from headway.errors import UnavailableError
+from headway.services.claim_job import Claimant
+from headway.storage import hosts as host_store
+from headway.storage.engine import transaction
+
+INTERVAL_SECONDS = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+class Presence:
+    """A heartbeat every INTERVAL_SECONDS until closed."""
+
+    def __init__(self, runtime: Runtime, claimant: Claimant, slots: Mapping[str, int]) -> None:
+        self._runtime = runtime
+        self._claimant = claimant
+        self._slots = slots
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="headway-presence", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop, and take the worker out of the list."""
+        self._closed.set()
+        self._thread.join(timeout=INTERVAL_SECONDS)
+        try:
+            with transaction(self._runtime.engine) as connection:
+                host_store.forget_worker(connection, self._claimant.owner)
+        except UnavailableError as error:
+            log.warning("worker not taken out of the list", reason=str(error))
+
+    def _run(self) -> None:
+        while True:
+            try:
+                self._tell()
+            except UnavailableError as error:
+                log.warning("presence not told", reason=str(error))
+            if self._closed.wait(INTERVAL_SECONDS):
+                return
+
+    def _tell(self) -> None:
+        with transaction(self._runtime.engine) as connection:
+            host_store.see(
+                connection,
+                worker_id=self._claimant.owner,
+                host=self._claimant.host,
+                pid=os.getpid(),
+                slots=self._slots,
+                cpus=os.cpu_count() or 1,
+                memory_mb=psutil.virtual_memory().total >> 20,
+                gpus=[],
+            )

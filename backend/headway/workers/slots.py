@@ -1,0 +1,27 @@
+"""How many jobs of each queue this worker runs at once; a slot is free or taken, nobody waits for one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+
+
+class Slots:
+    """Counts of free slots by queue."""
+
+    def __init__(self, slots: Mapping[str, int]) -> None:
+        self._free = dict(slots)
+        self._lock = threading.Lock()
+
+    def take(self, queue: str) -> bool:
+        """Take a slot if one is free."""
+        with self._lock:
+            if self._free.get(queue, 0) < 1:
+                return False
+            self._free[queue] -= 1
+            return True
+
+    def give_back(self, queue: str) -> None:
+        """Free a slot that was taken."""
+        with self._lock:
+            self._free[queue] += 1

@@ -1,0 +1,166 @@
+"""Supervises one attempt: starts the job's process, drains its spool into Postgres, passes commands on, ends it.
+
+Postgres being away is no reason to end a job: what the job says stays in its spool, and the drain is tried again.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+
+from headway.bootstrap import Runtime
+from headway.domain.endings import Ending, Outcome
+from headway.domain.failures import Failure, FailureClass, classify_exit
+from headway.domain.states import JobState
+from headway.errors import FencedError, InvalidInputError, UnavailableError
+from headway.jobs.registry import get_kind
+from headway.services.claim_job import Claimant, new_feed
+from headway.services.drain import Drain
+from headway.services.finish_attempt import LossPolicy, ending_of_result, finish_attempt
+from headway.services.prepare_attempt import prepare_attempt
+from headway.services.start_attempt import earlier_attempts, start_attempt
+from headway.spool.control import Control
+from headway.storage.rows import Row
+from headway.workers.environment import capture_environment
+from headway.workers.output import read_output
+from headway.workers.spawner import end_group_of, kill_group, spawn
+
+RETRY_SECONDS = 1.0
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+
+class Supervisor:
+    """One attempt of one job, from its claim to its final state. `shutting_down` says that the worker must give back."""
+
+    def __init__(self, runtime: Runtime, claimant: Claimant, row: Row, shutting_down: Callable[[], bool]) -> None:
+        self._runtime = runtime
+        self._settings = runtime.settings
+        self._claimant = claimant
+        self._row = row
+        self._shutting_down = shutting_down
+        self._feed = new_feed(row, claimant)
+        self._log = log.bind(job_id=row["id"], attempt=row["attempt"], kind=row["kind"])
+        self._stop_asked_at: float | None = None
+        self._timed_out = False
+
+    def run(self) -> None:
+        """Run the attempt to its end and commit it; a superseded attempt ends its process and writes nothing."""
+        try:
+            ending = self._run_process()
+            row = self._until_available(lambda: self._finish(ending))
+            self._log.info("attempt ended", outcome=ending.outcome, state=row["state"] if row else "superseded")
+        except FencedError as error:
+            self._log.warning("attempt superseded", reason=str(error))
+
+    def _run_process(self) -> Ending:
+        try:
+            self._until_available(self._take_over_earlier)
+            folder, order = self._until_available(
+                lambda: prepare_attempt(self._runtime.engine, self._settings, self._row, self._claimant.host)
+            )
+            secrets = get_kind(self._row["kind"]).secrets
+            process = spawn(folder, threads=order.threads, secrets=secrets, settings=self._settings)
+        except InvalidInputError as error:
+            return Ending(Outcome.FAILED, Failure(FailureClass.VALIDATION, str(error)))
+        except OSError as error:
+            return Ending(Outcome.FAILED, Failure(FailureClass.UNKNOWN, f"its process could not be started: {error}"))
+        self._log.info("attempt started", pid=process.pid)
+        command = f"python -m headway.jobs.process {folder}"
+        environment = capture_environment(self._claimant.host, order.threads, command)
+        try:
+            self._until_available(
+                lambda: start_attempt(
+                    self._runtime.engine, self._runtime.signals, self._feed, process.pid, environment, order
+                )
+            )
+            return self._drain_until_ended(process, folder)
+        finally:
+            kill_group(process.pid)
+            process.wait()
+
+    def _take_over_earlier(self) -> None:
+        """On this host: wait until earlier attempts' processes are gone, then take in what they left in their spools."""
+        data_dir = self._settings.headway_data_dir
+        for folder, attempt in earlier_attempts(self._runtime.engine, data_dir, self._row, self._claimant.host):
+            if attempt["process_group"]:
+                end_group_of(folder, attempt["process_group"])
+            feed = new_feed(self._row | {"attempt": attempt["number"]}, self._claimant)
+            feed.spool_offset, feed.output_offset = attempt["spool_offset"], attempt["output_offset"]
+            Drain(self._runtime.engine, self._runtime.signals, feed, folder, read_output).take_rest()
+
+    def _drain_until_ended(self, process: subprocess.Popen[bytes], folder: Path) -> Ending:
+        drain = Drain(self._runtime.engine, self._runtime.signals, self._feed, folder, read_output)
+        control = Control.open(folder / "control")
+        interval = self._settings.headway_drain_interval_ms / 1000
+        while process.poll() is None:
+            began = time.monotonic()
+            try:
+                state = drain.step()
+            except UnavailableError as error:
+                self._log.warning("drain put off", reason=str(error))
+                state = None
+                self._pause_between(process, RETRY_SECONDS)
+            self._pass_on(state, control, process)
+            self._pause_between(process, interval - (time.monotonic() - began))
+        kill_group(process.pid)
+        self._until_available(drain.take_rest)
+        return self._ending(process.returncode)
+
+    def _pause_between(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        if seconds > 0:
+            try:
+                process.wait(seconds)
+            except subprocess.TimeoutExpired:
+                return
+
+    def _pass_on(self, state: str | None, control: Control, process: subprocess.Popen[bytes]) -> None:
+        """Raise the job's flags; kill its group once the grace is over."""
+        if state == JobState.CANCELLING or self._time_is_over():
+            control.cancel()
+        elif state == JobState.PAUSING or self._shutting_down():
+            control.pause()
+        else:
+            return
+        self._stop_asked_at = self._stop_asked_at or time.monotonic()
+        if time.monotonic() - self._stop_asked_at > self._settings.headway_stop_grace_seconds:
+            self._log.warning("grace is over: the process is killed")
+            kill_group(process.pid)
+
+    def _time_is_over(self) -> bool:
+        limit = self._row["time_limit_seconds"]
+        started = self._row["started_at"]
+        self._timed_out = self._timed_out or bool(limit and started and time.time() - started.timestamp() > limit)
+        return self._timed_out
+
+    def _ending(self, status: int) -> Ending:
+        progressed = self._feed.checkpointed
+        completed = self._feed.result is not None and self._feed.result["outcome"] == Outcome.COMPLETED
+        if self._timed_out and not completed:
+            limit = self._row["time_limit_seconds"]
+            return Ending(
+                Outcome.FAILED, Failure(FailureClass.TIMEOUT, f"it ran longer than its {limit:g} s"), progressed
+            )
+        if self._feed.result is not None:
+            return ending_of_result(self._feed.result, progressed=progressed)
+        return Ending(Outcome.LOST, classify_exit(status), progressed)
+
+    def _finish(self, ending: Ending) -> Row | None:
+        policy = LossPolicy(self._settings.headway_max_lost_attempts)
+        return finish_attempt(self._runtime.engine, self._runtime.signals, self._feed, ending, policy)
+
+    def _until_available(self, call: Callable[[], T]) -> T:
+        """Call until Postgres answers: it being away is no loss of the job."""
+        while True:
+            try:
+                return call()
+            except UnavailableError as error:
+                self._log.warning("waiting for Postgres", reason=str(error))
+                time.sleep(RETRY_SECONDS)
