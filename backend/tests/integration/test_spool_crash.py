@@ -37,7 +37,8 @@ os.read(0, 1)
 
 def start_writer(folder: Path, steps: int, segment: int = 1 << 16) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-c", WRITER, str(folder), str(steps), str(segment)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe)  # unbuffered: every byte counts
 
 
 def kill(process: subprocess.Popen[bytes]) -> int:
@@ -61,7 +62,7 @@ def test_kill_9_after_5000_calls_leaves_5000_records(tmp_path: Path) -> None:
     assert process.stderr is not None
     said = 0
     while said < 5000:
-        said += len(process.stdout.read1())
+        said += len(process.stdout.read(4096))
     assert process.stderr.read(4) == b"done"
     kill(process)
     assert read_steps(SpoolReader(tmp_path / "spool")) == list(range(5000))
@@ -74,7 +75,7 @@ def test_kill_9_at_any_moment_loses_no_call_that_returned(tmp_path: Path, moment
     before = len(process.stdout.read(1))
     deadline = time.monotonic() + moment
     while time.monotonic() < deadline:
-        before += len(process.stdout.read1(4096))
+        before += len(process.stdout.read(4096))
     returned = before + kill(process)
     steps = read_steps(SpoolReader(tmp_path / "spool"))
     assert steps == list(range(len(steps)))
@@ -89,7 +90,7 @@ def test_a_reader_beside_a_living_writer_gets_each_record_once_and_in_order(tmp_
     steps: list[int] = []
     deadline = time.monotonic() + 60
     while len(steps) < 40_000 and time.monotonic() < deadline:
-        process.stdout.read()
+        process.stdout.read(1 << 16)
         batch = reader.read(8192)
         for rows in batch.metrics:
             assert rows.names == ("loss", "train/lr")
