@@ -1,0 +1,118 @@
+"""Read a job's metric curves: the effective one over its attempts, and the ghosts by attempt."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, Engine
+
+from headway.domain.series import LAST_STEP, AttemptSpan, owned_until
+from headway.errors import FieldProblem, InvalidInputError, NotFoundError
+from headway.storage import attempts as attempt_store
+from headway.storage import jobs as job_store
+from headway.storage import metrics as metric_store
+from headway.storage.engine import transaction
+from headway.storage.rows import Row
+from headway.storage.series import Range, Series, read_series
+
+
+class MetricsQuery(BaseModel):
+    """What to read; `names` comma separated, all by default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    names: str | None = None
+    from_step: int = Field(0, ge=-LAST_STEP, le=LAST_STEP)
+    to_step: int = Field(LAST_STEP, ge=-LAST_STEP, le=LAST_STEP)
+    max_points: int = Field(1000, ge=2, le=100_000)
+    layers: bool = False
+    include_archived: bool = True
+
+
+class SeriesView(BaseModel):
+    """A curve in order of step; `nonfinite` names by index what a null value was."""
+
+    name: str
+    steps: list[int]
+    values: list[float | None]
+    nonfinite: dict[int, str] = {}
+
+
+class LayerView(BaseModel):
+    """What an attempt logged beyond the step from which the next one went on."""
+
+    attempt: int
+    resumed_from_step: int | None
+    series: list[SeriesView]
+
+
+class MetricsView(BaseModel):
+    """Curves of a job. `cursor` tells up to where each attempt's records are in (see channel `jobs/{id}/metrics`)."""
+
+    job_id: str
+    names: list[str]
+    series: list[SeriesView]
+    layers: list[LayerView] | None = None
+    cursor: dict[int, int]
+
+
+def read_metrics(engine: Engine, job_id: str, query: MetricsQuery) -> MetricsView:
+    """Curves of a job. Raises NotFoundError, InvalidInputError for a metric that the job does not have."""
+    with transaction(engine) as connection:
+        job = job_store.get_job(connection, job_id)
+        if job is None:
+            raise NotFoundError(f"there is no job {job_id}")
+        attempts = attempt_store.attempts_of(connection, job_id)
+        known = metric_store.names_of_job(connection, job["key"])
+        wanted = _wanted(query.names, known)
+        owned = owned_until([AttemptSpan(row["number"], row["resumed_from_step"]) for row in attempts])
+        reach = Range(owned, query.from_step, query.to_step, query.max_points, query.include_archived)
+        series = read_series(connection, job["key"], wanted, reach) if wanted and owned else []
+        layers = _layers(connection, job["key"], wanted, query, attempts, owned) if query.layers else None
+    return MetricsView(
+        job_id=job_id,
+        names=list(known),
+        series=[_view(each) for each in series],
+        layers=layers,
+        cursor={row["number"]: row["spool_offset"] for row in attempts},
+    )
+
+
+def _wanted(names: str | None, known: dict[str, int]) -> dict[str, int]:
+    if names is None:
+        return known
+    asked = [name.strip() for name in names.split(",") if name.strip()]
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        has = ", ".join(known) or "none yet"
+        raise InvalidInputError(FieldProblem("names", f"the job has no metric {unknown[0]!r}; it has: {has}"))
+    return {name: known[name] for name in asked}
+
+
+def _layers(
+    connection: Connection,
+    job_key: int,
+    wanted: dict[str, int],
+    query: MetricsQuery,
+    attempts: list[Row],
+    owned: dict[int, int],
+) -> list[LayerView]:
+    layers: list[LayerView] = []
+    for row in attempts:
+        bound = owned[row["number"]]
+        if bound == LAST_STEP or not wanted:
+            continue
+        reach = Range(
+            {row["number"]: bound},
+            query.from_step,
+            query.to_step,
+            query.max_points,
+            query.include_archived,
+            ghosts=True,
+        )
+        series = [_view(each) for each in read_series(connection, job_key, wanted, reach) if each.steps]
+        layers.append(LayerView(attempt=row["number"], resumed_from_step=row["resumed_from_step"], series=series))
+    return layers
+
+
+def _view(series: Series) -> SeriesView:
+    return SeriesView(name=series.name, steps=series.steps, values=series.values, nonfinite=series.nonfinite)
