@@ -24,7 +24,7 @@ _NEEDED = text(
 
 
 def delete_job(engine: Engine, data_dir: Path, job_id: str) -> None:
-    """Delete the job. Raises NotFoundError, ConflictError while it is not over, is waited for, or its artifact lives."""
+    """Delete it. Raises NotFoundError, ConflictError while it is not over, is waited for, or its artifact lives."""
     with transaction(engine) as connection:
         row = job_store.get_job(connection, job_id)
         if row is None:

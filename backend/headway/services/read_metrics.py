@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Engine
 
@@ -67,7 +69,7 @@ def read_metrics(engine: Engine, job_id: str, query: MetricsQuery) -> MetricsVie
         owned = owned_until([AttemptSpan(row["number"], row["resumed_from_step"]) for row in attempts])
         reach = Range(owned, query.from_step, query.to_step, query.max_points, query.include_archived)
         series = read_series(connection, job["key"], wanted, reach) if wanted and owned else []
-        layers = _layers(connection, job["key"], wanted, query, attempts, owned) if query.layers else None
+        layers = _layers(connection, job["key"], wanted, reach, attempts) if query.layers else None
     return MetricsView(
         job_id=job_id,
         names=list(known),
@@ -89,26 +91,14 @@ def _wanted(names: str | None, known: dict[str, int]) -> dict[str, int]:
 
 
 def _layers(
-    connection: Connection,
-    job_key: int,
-    wanted: dict[str, int],
-    query: MetricsQuery,
-    attempts: list[Row],
-    owned: dict[int, int],
+    connection: Connection, job_key: int, wanted: dict[str, int], whole: Range, attempts: list[Row]
 ) -> list[LayerView]:
     layers: list[LayerView] = []
     for row in attempts:
-        bound = owned[row["number"]]
+        bound = whole.owned[row["number"]]
         if bound == LAST_STEP or not wanted:
             continue
-        reach = Range(
-            {row["number"]: bound},
-            query.from_step,
-            query.to_step,
-            query.max_points,
-            query.include_archived,
-            ghosts=True,
-        )
+        reach = replace(whole, owned={row["number"]: bound}, ghosts=True)
         series = [_view(each) for each in read_series(connection, job_key, wanted, reach) if each.steps]
         layers.append(LayerView(attempt=row["number"], resumed_from_step=row["resumed_from_step"], series=series))
     return layers

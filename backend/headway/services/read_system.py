@@ -54,4 +54,4 @@ def host_view(row: Row) -> HostView:
     slots: Counter[str] = Counter()
     for worker in workers:
         slots.update(worker.slots)
-    return HostView(**(row | {"workers": workers, "slots": dict(slots)}))
+    return HostView.model_validate(row | {"workers": workers, "slots": dict(slots)})

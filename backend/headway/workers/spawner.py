@@ -38,7 +38,7 @@ def spawn(folder: Path, *, threads: int, secrets: tuple[str, ...], settings: Set
 def job_environment(
     base: Mapping[str, str], *, threads: int, secrets: tuple[str, ...], settings: Settings
 ) -> dict[str, str]:
-    """The environment of a job's process: ours without our secrets, with its threads and the secrets its kind declares."""
+    """Our environment without our secrets, with the job's threads and the secrets its kind declares."""
     kept = {name: value for name, value in base.items() if name not in HIDDEN or name in secrets}
     count = str(threads)
     return kept | {

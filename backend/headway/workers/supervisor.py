@@ -38,7 +38,7 @@ log = structlog.get_logger(__name__)
 
 
 class Supervisor:
-    """One attempt of one job, from its claim to its final state. `shutting_down` says that the worker must give back."""
+    """One attempt of one job, from its claim to its final state; given back when `shutting_down` says so."""
 
     def __init__(self, runtime: Runtime, claimant: Claimant, row: Row, shutting_down: Callable[[], bool]) -> None:
         self._runtime = runtime
@@ -87,7 +87,7 @@ class Supervisor:
             process.wait()
 
     def _take_over_earlier(self) -> None:
-        """On this host: wait until earlier attempts' processes are gone, then take in what they left in their spools."""
+        """On this host: end what earlier attempts still run, then take in what they left in their spools."""
         data_dir = self._settings.headway_data_dir
         for folder, attempt in earlier_attempts(self._runtime.engine, data_dir, self._row, self._claimant.host):
             if attempt["process_group"]:
@@ -144,10 +144,8 @@ class Supervisor:
         progressed = self._feed.checkpointed
         completed = self._feed.result is not None and self._feed.result["outcome"] == Outcome.COMPLETED
         if self._timed_out and not completed:
-            limit = self._row["time_limit_seconds"]
-            return Ending(
-                Outcome.FAILED, Failure(FailureClass.TIMEOUT, f"it ran longer than its {limit:g} s"), progressed
-            )
+            why = f"it ran longer than its {self._row['time_limit_seconds']:g} s"
+            return Ending(Outcome.FAILED, Failure(FailureClass.TIMEOUT, why), progressed)
         if self._feed.result is not None:
             return ending_of_result(self._feed.result, progressed=progressed)
         return Ending(Outcome.LOST, classify_exit(status), progressed)
