@@ -17,6 +17,7 @@ import pytest
 import redis
 
 from headway.local import postgres, valkey
+from headway.local.account import service_account
 from headway.local.folders import prepare_data_dir, runtime_dir
 from headway.local.parent_death import PARENT_PID
 
@@ -27,7 +28,7 @@ _numbers = count(1)
 def installation_dir() -> Iterator[Path]:
     """A data directory with a short path, removed at the end."""
     folder = Path(tempfile.mkdtemp(prefix="hw-", dir="/tmp"))
-    prepare_data_dir(folder)
+    prepare_data_dir(folder, service_account())
     yield folder
     shutil.rmtree(runtime_dir(folder), ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)

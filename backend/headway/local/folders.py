@@ -13,29 +13,35 @@ from headway.local.account import ACCOUNT, may_enter, service_account
 
 _LOCK_FILE = "headway.lock"
 _OURS = (_LOCK_FILE, "jobs", "token")
-_RUNTIME_PARENT = Path(
-    "/tmp"
-)  # not XDG_RUNTIME_DIR: that one vanishes when the user logs out, and Postgres' socket with it
+# Not XDG_RUNTIME_DIR: that one vanishes when the user logs out, and Postgres' socket with it.
+_RUNTIME_PARENT = Path("/tmp")
 
 
-def prepare_data_dir(data_dir: Path) -> None:
-    """Make the data directory, private; for root, one that the service account can pass through (0711).
+def prepare_data_dir(data_dir: Path, account: str | None = None) -> None:
+    """Make the data directory, private, or for an `account` that must reach its own folder in it, passable (0711).
 
-    Raises LocalServiceError when the folder holds somebody else's things, cannot be written, or lies where the account
-    cannot reach it. Nothing outside it is ever opened up.
+    Raises LocalServiceError as `check_data_dir` does. Nothing outside the data directory is ever opened up.
     """
+    check_data_dir(data_dir)
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
-        _refuse_foreign(data_dir)
-        data_dir.chmod(0o711 if service_account() else 0o700)
+        data_dir.chmod(0o711 if account else 0o700)
         for name in ("run", "logs"):
             (data_dir / name).mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise LocalServiceError(
-            f"HEADWAY_DATA_DIR={data_dir} cannot be used: {error.strerror}. Name a directory you may write to."
-        ) from None
-    if service_account():
+        raise LocalServiceError(_unusable(data_dir, error.strerror or "unknown")) from None
+    if account:
         _require_reachable(data_dir)
+
+
+def check_data_dir(data_dir: Path) -> None:
+    """Change nothing; raise LocalServiceError if the folder holds somebody else's things or cannot be written."""
+    existing = next(folder for folder in (data_dir, *data_dir.parents) if folder.exists())
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise LocalServiceError(_unusable(data_dir, f"{existing} may not be written"))
+    names = {entry.name for entry in data_dir.iterdir()} if existing == data_dir else set[str]()
+    if names and not names.intersection(_OURS):
+        raise LocalServiceError(_unusable(data_dir, "it holds other things, and Headway keeps its own private"))
 
 
 def lock_file(data_dir: Path) -> Path:
@@ -66,12 +72,8 @@ def read_or_make_secret(path: Path) -> str:
     return secret
 
 
-def _refuse_foreign(data_dir: Path) -> None:
-    names = {entry.name for entry in data_dir.iterdir()}
-    if names and not names.intersection(_OURS):
-        raise LocalServiceError(
-            f"HEADWAY_DATA_DIR={data_dir} holds other things. Name a new or an empty directory: it is kept private."
-        )
+def _unusable(data_dir: Path, reason: str) -> str:
+    return f"HEADWAY_DATA_DIR={data_dir} cannot be used: {reason}. Name a new or empty directory that you may write to."
 
 
 def _require_reachable(data_dir: Path) -> None:

@@ -12,8 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from headway.errors import AlreadyRunningError
-from headway.local.folders import lock_file, read_or_make_secret
-from headway.settings import Settings
+from headway.local.folders import lock_file
 
 _EVERYWHERE = ("0.0.0.0", "::", "")
 
@@ -44,13 +43,6 @@ def reachable_host(host: str) -> str:
     """The host to connect to for an address listened on."""
     host = "127.0.0.1" if host in _EVERYWHERE else host
     return f"[{host}]" if ":" in host else host
-
-
-def installation_token(settings: Settings) -> str:
-    """HEADWAY_TOKEN, else the token kept in the data directory, made at the first call."""
-    if settings.headway_token:
-        return settings.headway_token.get_secret_value()
-    return read_or_make_secret(settings.headway_data_dir / "token")
 
 
 @contextmanager

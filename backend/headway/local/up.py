@@ -17,13 +17,14 @@ from pathlib import Path
 
 import psutil
 
+from headway.access import ensure_token
 from headway.errors import LocalServiceError
 from headway.local import postgres, valkey
+from headway.local.account import service_account
 from headway.local.folders import prepare_data_dir, runtime_dir
 from headway.local.installation import (
     Running,
     described,
-    installation_token,
     locked,
     reachable_host,
     read_info,
@@ -74,11 +75,11 @@ def started(settings: Settings, say: Say, programs: list[Program] | None = None)
     """
     data_dir = settings.headway_data_dir
     grace = settings.headway_stop_grace_seconds
-    prepare_data_dir(data_dir)
+    prepare_data_dir(data_dir, service_account() if settings.headway_database_url is None else None)
     with _interruptible(), locked(data_dir):
         port = _require_port(settings, patience=_PORT_SECONDS if _end_previous(data_dir, say) else 0)
         embedded, database_url, redis_url = _services(settings, data_dir)
-        token = installation_token(settings)
+        token = ensure_token(settings)
         running = Running(os.getpid(), settings.headway_host, port, token, database_url, redis_url)
         environment = os.environ | _environment(settings, running, embedded)
         config = data_dir / "run" / "supervisord.conf"
@@ -158,12 +159,13 @@ def _require_port(settings: Settings, patience: float) -> int:
     host, port = settings.headway_host, settings.headway_port
     if port == 0:
         return valkey.free_port(host)
-    if not wait_until(lambda: _is_free(host, port), patience):
+    if not wait_until(lambda: port_is_free(host, port), patience):
         raise LocalServiceError(f"Port {port} on {host} is in use: set HEADWAY_PORT to a free one (0 picks one).")
     return port
 
 
-def _is_free(host: str, port: int) -> bool:
+def port_is_free(host: str, port: int) -> bool:
+    """Whether nobody listens there. Raises LocalServiceError for an address that is not this machine's."""
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
     except OSError as error:

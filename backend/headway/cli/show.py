@@ -1,0 +1,136 @@
+"""Jobs as lines and tables of a terminal: pure functions from the API's JSON to text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+Json = dict[str, Any]
+
+STATE_STYLES = {
+    "running": "cyan",
+    "completed": "green",
+    "failed": "red",
+    "cancelled": "yellow",
+    "cancelling": "yellow",
+    "pausing": "yellow",
+    "paused": "yellow",
+}
+_BAR_CELLS = 24
+
+
+def duration(seconds: float | None) -> str:
+    """`7 s`, `3:05`, `1:02:03`, `2 d 03:00`; a dash when unknown."""
+    if seconds is None:
+        return "–"
+    whole = round(seconds)
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    if whole < 60:
+        return f"{whole} s"
+    if hours < 1:
+        return f"{minutes}:{whole % 60:02}"
+    if days < 1:
+        return f"{hours}:{minutes % 60:02}:{whole % 60:02}"
+    return f"{days} d {hours % 24:02}:{minutes % 60:02}"
+
+
+def number(value: float | None) -> str:
+    """At most four digits that matter, thousands as k, M or G; a dash when unknown."""
+    if value is None:
+        return "–"
+    for factor, unit in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
+        if abs(value) >= factor:
+            return f"{value / (1e3 if unit == ' k' else factor):.3g}{unit}"
+    return f"{value:.0f}" if value == int(value) else f"{value:.4g}"
+
+
+def size(count: float | None) -> str:
+    """Bytes for eyes."""
+    return "–" if count is None else f"{number(count)}B" if count >= 1e4 else f"{number(count)} B"
+
+
+def counters(job: Json) -> str:
+    """`epoch 1/3 · step 456/1000`."""
+    return " · ".join(
+        f"{c['unit']} {number(c['current'])}" + (f"/{number(c['total'])}" if c["total"] is not None else "")
+        for c in job["counters"]
+    )
+
+
+def rate(job: Json) -> str:
+    """`1.2 k rows/s`, empty when unknown."""
+    if job.get("rate") is None:
+        return ""
+    return f"{number(job['rate'])} {job.get('rate_unit') or 'units'}/s"
+
+
+def standing(job: Json) -> str:
+    """The phase of a running job, else the state; what a waiting one waits for."""
+    if job["state"] == "running":
+        return job["phase"] or "running"
+    return job["state"]
+
+
+def label(job: Json) -> str:
+    """What a person calls the job."""
+    return job.get("key") or job["name"] or job["kind"]
+
+
+def plain_line(job: Json) -> str:
+    """One job in one line of text."""
+    eta = f"ETA {duration(job['eta_seconds'])}" if job["eta_seconds"] is not None else ""
+    parts = [f"{label(job):<12}", f"{standing(job):<12}", f"{job['percent']:6.2f} %", counters(job), rate(job), eta]
+    return "  ".join(part for part in parts if part.strip())
+
+
+def live_table(jobs: Iterable[Json]) -> Table:
+    """One live line a job."""
+    table = Table.grid(padding=(0, 2))
+    for justify in ("left", "left", "left", "right", "left", "right", "right"):
+        table.add_column(justify=justify, no_wrap=True)
+    for job in jobs:
+        eta = duration(job["eta_seconds"]) if job["eta_seconds"] is not None else ""
+        table.add_row(
+            Text(label(job), style="bold"),
+            Text(standing(job), style=STATE_STYLES.get(job["state"], "dim")),
+            ProgressBar(total=100, completed=job["percent"], width=_BAR_CELLS),
+            f"{job['percent']:.2f} %",
+            counters(job),
+            rate(job),
+            eta and f"ETA {eta}",
+        )
+    return table
+
+
+def job_table(jobs: Iterable[Json]) -> Table:
+    """The list of jobs."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("id", "kind", "name", "state", "percent", "phase", "rate", "ETA", "created"):
+        table.add_column(title, justify="right" if title in ("percent", "rate", "ETA") else "left")
+    for job in jobs:
+        table.add_row(
+            job["id"],
+            job["kind"],
+            Text(job["name"]),
+            Text(job["state"], style=STATE_STYLES.get(job["state"], "dim")),
+            f"{job['percent']:.2f}",
+            job["phase"] or "",
+            rate(job),
+            duration(job["eta_seconds"]),
+            job["created_at"].replace("T", " ")[:16],
+        )
+    return table
+
+
+def failure(job: Json) -> str:
+    """Why a job failed and what to do, empty if it did not."""
+    error = job.get("error")
+    if not error:
+        return ""
+    advice = f"\n  {error['advice']['text']}" if error.get("advice") else ""
+    again = f"\n  headway retry {job['id']}" + (" --advised" if error.get("advice") else "")
+    return f"{label(job)} failed ({error['class']}): {error['message']}{advice}{again}"
