@@ -1,0 +1,87 @@
+"""How long an API instance takes from the start of its process to its first answer, and what it then holds in memory.
+
+Needs the embedded services only; `python backend/bench/api_start.py [rounds]`.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from http.client import HTTPConnection
+from pathlib import Path
+
+import psutil
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from headway.local import postgres, valkey
+from headway.local.folders import prepare_data_dir, runtime_dir
+from tests.services import running
+
+TARGET_SECONDS = 1.0
+COMMAND = "from headway.api.app import serve; from headway.settings import load_settings; serve(load_settings())"
+
+
+def main(rounds: int = 7) -> None:
+    """Print the table."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hw-", dir="/tmp")))
+        prepare_data_dir(folder)
+        cluster = postgres.prepare_cluster(folder, runtime_dir(folder))
+        queue = valkey.prepare_queue(folder)
+        stack.enter_context(running(cluster.command, signal.SIGINT, folder / "logs" / "postgres.log"))
+        stack.enter_context(running(queue.command, signal.SIGTERM, folder / "logs" / "valkey.log"))
+        postgres.wait_ready(cluster.url)
+        valkey.wait_ready(queue.url)
+        environment = {
+            "HEADWAY_DATA_DIR": str(folder),
+            "HEADWAY_DATABASE_URL": cluster.url,
+            "HEADWAY_REDIS_URL": queue.url,
+            "HEADWAY_LOG_LEVEL": "warning",
+        }
+        figures = [_start_once(environment) for _ in range(rounds)]
+    starts, stops, sizes = (sorted(column) for column in zip(*figures, strict=True))
+    print(f"process start to first /healthz 200, s   p50 {statistics.median(starts):.3f}  worst {starts[-1]:.3f}")
+    print(f"SIGTERM to exit, s                       p50 {statistics.median(stops):.3f}  worst {stops[-1]:.3f}")
+    print(f"resident memory after it, MB             p50 {statistics.median(sizes):.0f}")
+    print(f"target: start <= {TARGET_SECONDS} s: {'met' if statistics.median(starts) <= TARGET_SECONDS else 'MISSED'}")
+
+
+def _start_once(environment: dict[str, str]) -> tuple[float, float, float]:
+    port = valkey.free_port()
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", COMMAND], env={**os.environ, **environment, "HEADWAY_PORT": str(port)}
+    )
+    try:
+        while not _healthy(port):
+            if process.poll() is not None or time.perf_counter() - began > 30:
+                raise SystemExit("the API did not start")
+        started = time.perf_counter() - began
+        size = psutil.Process(process.pid).memory_info().rss / 1e6
+    finally:
+        process.terminate()
+        stopping = time.perf_counter()
+        process.wait(timeout=30)
+    return started, time.perf_counter() - stopping, size
+
+
+def _healthy(port: int) -> bool:
+    connection = HTTPConnection("127.0.0.1", port, timeout=1)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except OSError:
+        return False
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    main(*(int(argument) for argument in sys.argv[1:2]))

@@ -1,0 +1,52 @@
+"""What a subscription is answered with, by the kind of snapshot that the channel table names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Engine
+
+from headway.api.pool import WorkPool
+from headway.realtime.channels import Channel, Snapshot
+from headway.services import read_jobs
+from headway.services.read_journal import read_logs
+from headway.services.read_metrics import MetricsQuery, read_metrics
+
+Reader = Callable[[Engine, Mapping[str, str]], Any]
+
+
+async def read_snapshot(engine: Engine, pool: WorkPool, channel: Channel, names: Mapping[str, str]) -> Any:
+    """The snapshot of a channel. Raises NotFoundError for a job that is not there."""
+    return await pool.run(partial(_READERS[channel.snapshot], engine, names))
+
+
+def _job(engine: Engine, names: Mapping[str, str]) -> Any:
+    return read_jobs.get_job(engine, names["id"]).model_dump(mode="json", by_alias=True)
+
+
+def _nothing(engine: Engine, names: Mapping[str, str]) -> None:
+    read_jobs.get_job(engine, names["id"])  # there must be such a job all the same
+
+
+def _operations(engine: Engine, names: Mapping[str, str]) -> Any:
+    return {"items": [job.model_dump(mode="json", by_alias=True) for job in read_jobs.operations(engine).active]}
+
+
+def _job_logs(engine: Engine, names: Mapping[str, str]) -> Any:
+    return {"next": read_logs(engine, names["id"], tail=1).next}
+
+
+def _job_metrics(engine: Engine, names: Mapping[str, str]) -> Any:
+    view = read_metrics(engine, names["id"], MetricsQuery.model_validate({"names": ""}))  # no curve, only what there is
+    return {"names": view.names, "cursor": view.cursor}
+
+
+_READERS: Mapping[Snapshot, Reader] = {
+    "job": _job,
+    "job_metrics": _job_metrics,
+    "job_logs": _job_logs,
+    "operations": _operations,
+    "none": _nothing,
+}

@@ -1,0 +1,76 @@
+"""The Redis side of the Socket.IO cluster: a listener that notices silence, and comes back at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+from socketio import AsyncRedisManager
+
+TIMEOUT_SECONDS = 2.0
+QUIET_SECONDS = 2.0
+RETRY_SECONDS = 0.5
+
+log = structlog.get_logger(__name__)
+
+
+class Cluster(AsyncRedisManager):
+    """python-socketio's manager with a listener of our own.
+
+    Its own backs off up to a minute, and cannot tell a dead connection from a quiet channel. This one pings a channel
+    that is quiet, retries twice a second, and calls `on_deaf` when it hears nothing more.
+    """
+
+    def __init__(self, url: str, *, on_deaf: Callable[[], Awaitable[None]]) -> None:
+        options = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
+        super().__init__(url, redis_options=options)
+        self._on_deaf = on_deaf
+        self.listening = False
+
+    async def close(self) -> None:
+        """Stop listening."""
+        task: asyncio.Task[None] | None = getattr(self, "thread", None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task], timeout=TIMEOUT_SECONDS)
+
+    async def _listen(self) -> AsyncGenerator[bytes, None]:
+        told = False
+        while True:
+            try:
+                async for data in self._listen_once():
+                    told = False
+                    yield data
+            except (RedisError, OSError, TimeoutError) as error:
+                self.listening = False
+                if not told:
+                    log.warning("nothing can be pushed: Redis does not answer", error=str(error))
+                    told = True
+            await self._on_deaf()
+            await asyncio.sleep(RETRY_SECONDS)
+
+    async def _listen_once(self) -> AsyncIterator[bytes]:
+        async with Redis.from_url(self.redis_url, **self.redis_options) as client, client.pubsub() as pubsub:
+            await pubsub.subscribe(self.channel)
+            self.listening = True
+            log.info("pushes flow")
+            while True:
+                message = await _next(pubsub)
+                if message["type"] == "message":
+                    yield message["data"]
+
+
+async def _next(pubsub: PubSub) -> dict[str, Any]:
+    """The next message. Raises TimeoutError when Redis does not even answer a ping."""
+    message = await pubsub.get_message(timeout=QUIET_SECONDS)
+    if message is None:
+        await pubsub.ping()
+        message = await pubsub.get_message(timeout=TIMEOUT_SECONDS)
+    if message is None:
+        raise TimeoutError(f"no answer to a ping within {TIMEOUT_SECONDS} s")
+    return message

@@ -1,0 +1,212 @@
+"""The Socket.IO server of an API instance: subscriptions by channel name, answered with the snapshot. No commands.
+
+WebSocket only. Clients, subscriptions, requests under way and unsent messages are bounded; a client that cannot keep up
+is dropped, comes back and takes the snapshot. What it needs from the layers above (who may come in, snapshots) is
+handed in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import socketio
+import structlog
+from aiohttp import web
+from socketio.exceptions import ConnectionRefusedError
+
+from headway.errors import HeadwayError, UnavailableError
+from headway.realtime.channels import Channel, Role, find_channel
+from headway.realtime.cluster import Cluster
+
+PATH = "/socket.io/"
+MOST_SUBSCRIPTIONS = 200
+MOST_REQUESTS_AT_ONCE = 32
+MOST_UNSENT = 500
+SIGN_IN_SECONDS = 10.0
+LARGEST_REQUEST_BYTES = 16_384
+_RANK: Mapping[str, int] = {"viewer": 1, "operator": 2, "admin": 3}
+
+#: The snapshot of a channel and the names in it. Raises HeadwayError for a channel of something that is not there.
+SnapshotReader = Callable[[Channel, Mapping[str, str]], Awaitable[Any]]
+#: The role behind a handshake (its request and its `auth`), or None.
+Authenticator = Callable[[web.Request, Any], Awaitable[Role | None]]
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Client:
+    role: Role
+    channels: set[str] = field(default_factory=set[str])
+    requests: int = 0
+
+
+class PushServer:
+    """Takes the handshakes at PATH and answers `subscribe` and `unsubscribe`."""
+
+    def __init__(
+        self,
+        *,
+        redis_url: str,
+        read_snapshot: SnapshotReader,
+        authenticate: Authenticator,
+        max_clients: int,
+        compression: bool,
+    ) -> None:
+        self._read_snapshot = read_snapshot
+        self._authenticate = authenticate
+        self._max_clients = max_clients
+        self._compression = compression
+        self._clients: dict[str, _Client] = {}
+        self._requests: set[web.Request] = set()
+        self.cluster = Cluster(redis_url, on_deaf=self.drop_all)
+        self._server = _SocketServer(
+            async_mode="aiohttp",
+            client_manager=self.cluster,
+            transports=["websocket"],
+            # origins are checked where all others are, before the handshake
+            cors_allowed_origins=[],
+            max_http_buffer_size=LARGEST_REQUEST_BYTES,
+            ping_interval=10,
+            ping_timeout=10,
+        )
+        self._server.on("connect", self._connect)
+        self._server.on("disconnect", self._disconnect)
+        self._server.on("subscribe", self._subscribe)
+        self._server.on("unsubscribe", self._unsubscribe)
+        self._server.on("*", self._unknown)
+
+    @property
+    def clients(self) -> int:
+        """How many are signed in."""
+        return len(self._clients)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """A handshake, and the connection for as long as it lives. Raises UnavailableError when full or deaf."""
+        if len(self._requests) >= self._max_clients:
+            raise UnavailableError("Too many clients are connected (HEADWAY_MAX_CLIENTS); poll meanwhile.")
+        if not self.cluster.listening:
+            # better no socket than a silent one: the client polls until pushes flow again
+            raise UnavailableError("Redis cannot be reached, so nothing can be pushed; poll meanwhile.")
+        if not self._compression:
+            # without the offer there is no compression: engineio has no switch for it
+            headers = request.headers.copy()
+            headers.popall("Sec-WebSocket-Extensions", None)
+            request = request.clone(headers=headers)
+        self._requests.add(request)
+        overdue = asyncio.get_running_loop().call_later(SIGN_IN_SECONDS, _drop_stranger, request)
+        try:
+            return await self._server.handle_request(request)
+        finally:
+            overdue.cancel()
+            self._requests.discard(request)
+
+    def start(self) -> None:
+        """Begin to listen; call it with the event loop running."""
+        self._server.manager_initialized = True
+        self.cluster.initialize()
+
+    async def drop_all(self) -> None:
+        """Cut every client off: each comes back by itself and takes its snapshots anew."""
+        for request in tuple(self._requests):
+            _cut(request)
+
+    async def close(self) -> None:
+        """End every connection and stop listening."""
+        await self.drop_all()
+        await self._server.shutdown()
+        await self.cluster.close()
+
+    async def _connect(self, sid: str, environ: dict[str, Any], auth: Any) -> None:
+        request: web.Request = environ["aiohttp.request"]
+        role = await self._authenticate(request, auth)
+        if role is None:
+            raise ConnectionRefusedError("unauthorized: sign in, or send a valid token as `auth`")
+        request["signed_in"] = True
+        self._clients[sid] = _Client(role)
+
+    async def _disconnect(self, sid: str, reason: str) -> None:
+        self._clients.pop(sid, None)
+
+    async def _subscribe(self, sid: str, data: Any = None, *_: Any) -> dict[str, Any]:
+        client = self._clients.get(sid)
+        if client is None:
+            return _refused("not signed in")
+        if client.requests >= MOST_REQUESTS_AT_ONCE:
+            return _refused(f"more than {MOST_REQUESTS_AT_ONCE} requests at once: wait for the answers")
+        client.requests += 1
+        try:
+            return await self._join(sid, client, data)
+        finally:
+            client.requests -= 1
+
+    async def _join(self, sid: str, client: _Client, data: Any) -> dict[str, Any]:
+        name = _channel_name(data)
+        found = find_channel(name) if name else None
+        if name is None or found is None:
+            return _refused(f"there is no channel {name!r}: send {{channel: 'jobs/<id>/progress'}}")
+        channel, names = found
+        if _RANK[client.role] < _RANK[channel.role]:
+            return _refused(f"{name} needs the role {channel.role}; this token has {client.role}")
+        if name not in client.channels and len(client.channels) >= MOST_SUBSCRIPTIONS:
+            return _refused(f"more than {MOST_SUBSCRIPTIONS} subscriptions: unsubscribe from some")
+        # first the room, then the snapshot: nothing can fall between them
+        client.channels.add(name)
+        await self._server.enter_room(sid, name)
+        try:
+            return {"ok": True, "channel": name, "snapshot": await self._read_snapshot(channel, names)}
+        except HeadwayError as error:
+            await self._leave(sid, client, name)
+            return _refused(str(error))
+        except Exception:
+            await self._leave(sid, client, name)
+            log.exception("no snapshot", channel=name)
+            return _refused("the snapshot could not be read; try again")
+
+    async def _unsubscribe(self, sid: str, data: Any = None, *_: Any) -> dict[str, Any]:
+        client, name = self._clients.get(sid), _channel_name(data)
+        if client is None or name is None or name not in client.channels:
+            return _refused(f"not subscribed to {name!r}")
+        await self._leave(sid, client, name)
+        return {"ok": True, "channel": name}
+
+    async def _leave(self, sid: str, client: _Client, name: str) -> None:
+        client.channels.discard(name)
+        await self._server.leave_room(sid, name)
+
+    async def _unknown(self, event: str, sid: str, *_: Any) -> dict[str, Any]:
+        return _refused(f"there is no event {event[:40]!r}; there are subscribe and unsubscribe")
+
+
+class _SocketServer(socketio.AsyncServer):
+    """Cuts off a client whose queue is full, so that it holds back no other; the library's queue has no end."""
+
+    async def _send_eio_packet(self, eio_sid: str, eio_pkt: Any) -> None:
+        socket = self.eio.sockets.get(eio_sid)
+        if socket is not None and socket.queue.qsize() >= MOST_UNSENT:
+            log.warning("a slow client was dropped", unsent=MOST_UNSENT)
+            _cut(self.environ[eio_sid]["aiohttp.request"])
+            return
+        await super()._send_eio_packet(eio_sid, eio_pkt)
+
+
+def _channel_name(data: Any) -> str | None:
+    name = data.get("channel") if isinstance(data, dict) else None
+    return name if isinstance(name, str) and len(name) <= 300 else None
+
+
+def _refused(error: str) -> dict[str, Any]:
+    return {"ok": False, "error": error}
+
+
+def _drop_stranger(request: web.Request) -> None:
+    if not request.get("signed_in"):
+        _cut(request)
+
+
+def _cut(request: web.Request) -> None:
+    if request.transport is not None:
+        request.transport.abort()
