@@ -51,6 +51,9 @@ def observe(forecaster: Forecaster, snapshot: Snapshot, at: float) -> Forecaster
     current = next((p for p in snapshot.phases if p.spec.name == snapshot.phase), None)
     if current is None or current.state is not PhaseState.RUNNING:
         return replace(forecaster, phase=None, points=())
+    if not snapshot.counters:
+        # a phase just entered: a resumed one stands elsewhere than at 0, which its first counters will tell
+        return replace(forecaster, phase=snapshot.phase, points=())
     points = forecaster.points if forecaster.phase == snapshot.phase else ()
     point = Point(at, current.fraction, work_done(snapshot.counters))
     if points and (point.fraction, point.done) == (points[-1].fraction, points[-1].done):

@@ -78,7 +78,9 @@ def _outcome(folder: Path, order: JobOrder, reporter: Reporter) -> dict[str, Any
     except InvalidInputError as error:
         return {"outcome": "failed", "error": _described(error, "VALIDATION")}
     except Exception as error:
-        return {"outcome": "failed", "error": _described(error, None)}
+        described = _described(error, None)
+        reporter.say_log("error", described["traceback"])
+        return {"outcome": "failed", "error": described}
 
 
 def _described(error: Exception, error_class: str | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from headway.errors import FencedError
+from headway.services.clean import clean
 from headway.services.feed import Drained, Feed
 from headway.services.ingest import ingest
 from headway.services.ports import Signals
@@ -58,7 +59,9 @@ class Drain:
     def _next(self, *, ended: bool) -> Drained:
         if self._pending is None:
             lines, offset = self._read_output(self._folder, self._feed.output_offset, ended=ended)
-            self._pending = Drained(self._reader.read(), lines, offset)
+            batch = self._reader.read()
+            batch.events = [event._replace(data=clean(event.data)) for event in batch.events]
+            self._pending = Drained(batch, lines, offset)
             if not self._pending:
                 empty, self._pending = self._pending, None
                 return empty

@@ -19,7 +19,7 @@ WHERE m.job = :job AND m.step BETWEEN :from_step AND :to_step AND m.step {side} 
 _EXTENT = """
 SELECT wanted.metric, extent.points, extent.first, extent.last
 FROM unnest(CAST(:metrics AS int[])) AS wanted(metric) CROSS JOIN LATERAL (
-    SELECT (SELECT count(*) FROM (SELECT 1 {owned} AND m.metric = wanted.metric LIMIT :enough) AS some) AS points,
+    SELECT (SELECT count(*) FROM (SELECT 1 {owned} AND m.metric = wanted.metric LIMIT :enough) AS counted) AS points,
            (SELECT m.step {owned} AND m.metric = wanted.metric ORDER BY m.step LIMIT 1) AS first,
            (SELECT m.step {owned} AND m.metric = wanted.metric ORDER BY m.step DESC LIMIT 1) AS last) AS extent
 """

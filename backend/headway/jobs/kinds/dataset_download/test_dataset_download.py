@@ -1,0 +1,54 @@
+"""Text comes from a hub, a folder, or the Python installation that is on every machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tests.integration.hub_fixture import running_hub
+from tests.kind_runs import run_kind
+
+
+def test_text_from_a_hub_arrives_with_its_folders(tmp_path, monkeypatch):
+    files = {"data/train.jsonl": b'{"text": "hello"}\n', "README.md": b"# about", "data/train.parquet": b"PAR1"}
+    with running_hub(tmp_path / "hub") as hub:
+        hub.add("datasets", "someone/texts", files)
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        ran = run_kind(tmp_path / "job", "dataset.download", {"source": "someone/texts"})
+    assert ran.result["outcome"] == "completed"
+    assert (ran.outputs["dataset"] / "data/train.jsonl").read_bytes() == files["data/train.jsonl"]
+    assert not (ran.outputs["dataset"] / "data/train.parquet").exists()
+
+
+def test_a_local_folder_is_copied_and_narrowed_by_patterns(tmp_path):
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ("a.txt", "b.txt", "c.md"):
+        (source / name).write_text(name)
+    config = {"source": str(source), "include": ["*.txt"]}
+    ran = run_kind(tmp_path / "job", "dataset.download", config)
+    record = json.loads((ran.outputs["dataset"] / "source.json").read_text())
+    assert sorted(record["files"]) == ["a.txt", "b.txt"]
+    assert ran.artifacts["dataset"]["source"] == str(source)
+
+
+def test_a_folder_without_text_is_refused_by_field(tmp_path):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/picture.png").write_bytes(b"x")
+    ran = run_kind(tmp_path / "job", "dataset.download", {"source": str(tmp_path / "source")})
+    assert ran.result["error"]["class"] == "VALIDATION"
+    assert "picture.png" in ran.result["error"]["message"]
+
+
+def test_the_prose_of_python_is_there_on_every_machine(tmp_path: Path):
+    ran = run_kind(tmp_path / "job", "dataset.download", {"source": "package:python-docs"})
+    assert ran.result["outcome"] == "completed"
+    assert ran.artifacts["dataset"]["license"] == "PSF-2.0"
+    texts = list(ran.outputs["dataset"].rglob("*.txt"))
+    assert sum(path.stat().st_size for path in texts) > 1_000_000
+
+
+def test_a_cancelled_download_declares_nothing(tmp_path):
+    ran = run_kind(tmp_path / "job", "dataset.download", {}, prepare=lambda control: control.cancel())
+    assert ran.result["outcome"] == "cancelled"
+    assert not ran.artifacts

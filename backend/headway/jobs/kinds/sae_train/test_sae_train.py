@@ -1,0 +1,182 @@
+"""SAEs from stored activations: watched, stopped, taken up bit for bit, exported."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from headway.jobs.context import JobContext
+from headway.jobs.kinds.sae_train.plan import half_as_power_of_two
+from headway.ml.activations.manifest import Manifest
+from headway.ml.activations.writer import HookWriter
+from headway.ml.sae.saelens import load_sae
+from headway.spool.records import EventKind
+from tests.kind_runs import Ran, run_kind
+
+D_IN, ROWS = 16, 4096
+CONFIG = {
+    "d_sae": 64,
+    "k": 4,
+    "batch_rows": 128,
+    "epochs": 2,
+    "eval_rows": 512,
+    "checkpoint_every_steps": 10,
+    "dead_after_rows": 1000,
+    "lr": 0.003,
+    "warmup_steps": 5,
+}
+STEPS = 2 * ((ROWS - 512) // 128)
+TRAINED = ("loss", "fvu", "l0", "dead_fraction", "grad_norm", "lr", "aux_loss")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    folder = tmp_path / "activations"
+    folder.mkdir()
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.nn.functional.normalize(torch.randn(30, D_IN, generator=generator), dim=1)
+    entries = []
+    for layer in (1, 2):
+        codes = torch.rand(ROWS, 30, generator=generator)
+        rows = codes.mul_(codes > 0.9) @ directions * 5 + layer
+        writer = HookWriter(folder, layer=layer, hook="resid_post", d_in=D_IN, dtype="bfloat16")
+        writer.append(rows)
+        entries.append(writer.finish(lambda _: None))
+    manifest = Manifest(dtype="bfloat16", d_in=D_IN, rows=ROWS, model={"name": "m"}, tokens={}, hooks=entries)
+    manifest.write(folder)
+    return folder
+
+
+def train(folder: Path, store: Path, *, resume: list[Path] | None = None, **config: object) -> Ran:
+    return run_kind(folder, "sae.train", CONFIG | config, inputs={"activations": store}, resume_from=resume)
+
+
+def test_one_layer_is_trained_evaluated_and_saved(tmp_path, store):
+    ran = train(tmp_path / "job", store, layers=[1], epochs=6)
+    assert ran.result["outcome"] == "completed"
+    assert ran.phases == ["initializing", "training", "evaluating", "saving"]
+    last = STEPS * 3
+    assert set(ran.metrics["loss"]) == set(range(1, last + 1))
+    assert ran.metrics["fvu"][last] < 0.5 * ran.metrics["fvu"][1]
+    assert ran.metrics["eval/fvu"][last] < 0.5
+    assert all(0 < value <= 4 for value in ran.metrics["l0"].values())
+    assert ran.metrics["lr"][5] == pytest.approx(0.003 * 5 / 6)
+    assert all(ran.metrics["rows_per_s"][step] > 0 for step in (1, last))
+    sae = ran.artifacts["sae"]["saes"][0]
+    assert sae["fvu"] == ran.metrics["eval/fvu"][last]
+    saved = load_sae(ran.outputs["sae"] / str(sae["folder"]))
+    assert saved.config["metadata"]["hook_name"] == "blocks.1.hook_resid_post"
+
+
+def test_several_layers_are_trained_from_the_same_read(tmp_path, store):
+    both, alone = train(tmp_path / "both", store), train(tmp_path / "alone", store, layers=[2])
+    assert both.metrics["layer2/loss"] == alone.metrics["loss"]
+    assert [sae["layer"] for sae in both.artifacts["sae"]["saes"]] == [1, 2]
+
+
+def test_epochs_and_steps_are_counted(tmp_path, store):
+    ran = train(tmp_path / "job", store, layers=[1])
+    counters = [data["counters"] for data in ran.of(EventKind.COUNTERS) if data["phase"] == "training"]
+    assert counters[-1][0] == {"unit": "epoch", "current": 2, "total": 2}
+    assert [counter["unit"] for counter in counters[0]] == ["epoch", "step"]
+
+
+def test_the_budget_of_rows_ends_the_training(tmp_path, store):
+    ran = train(tmp_path / "job", store, layers=[1], max_rows=128 * 9 + 5)
+    assert max(ran.metrics["loss"]) == 9
+    assert ran.artifacts["sae"]["rows"] == 128 * 9
+
+
+class _KilledError(Exception):
+    """Stands for a SIGKILL: nothing after it runs."""
+
+
+@pytest.mark.parametrize("killed_at", [14, 28, 37])
+def test_a_run_taken_up_logs_the_same_bits_as_an_uninterrupted_one(tmp_path, store, monkeypatch, killed_at):
+    whole = train(tmp_path / "whole", store, dead_after_rows=300)
+    calls = 0
+    heed = JobContext.should_stop
+
+    def die(job: JobContext) -> str:
+        nonlocal calls
+        calls += 1
+        if calls == killed_at:
+            raise _KilledError
+        return heed(job)
+
+    monkeypatch.setattr(JobContext, "should_stop", die)
+    first = train(tmp_path / "first", store, dead_after_rows=300)
+    monkeypatch.undo()
+    assert first.result["outcome"] == "failed"
+    checkpoints = sorted((tmp_path / "first/checkpoints").glob("step-*"), reverse=True)
+    second = train(tmp_path / "second", store, resume=checkpoints, dead_after_rows=300)
+    resumed_from = killed_at - killed_at % 10
+    assert min(second.metrics["layer1/loss"]) == resumed_from + 1
+    for layer in (1, 2):
+        for name in (f"layer{layer}/{metric}" for metric in TRAINED):
+            joined = {step: value for step, value in first.metrics[name].items() if step <= resumed_from}
+            joined |= second.metrics[name]
+            assert {s: v.hex() for s, v in joined.items()} == {s: v.hex() for s, v in whole.metrics[name].items()}
+    for path in whole.outputs["sae"].rglob("*.safetensors"):
+        assert path.read_bytes() == (second.outputs["sae"] / path.relative_to(whole.outputs["sae"])).read_bytes()
+
+
+def test_pause_leaves_a_checkpoint_of_this_very_step(tmp_path, store):
+    ran = run_kind(
+        tmp_path / "job", "sae.train", CONFIG, inputs={"activations": store}, prepare=lambda control: control.pause()
+    )
+    assert ran.result["outcome"] == "paused"
+    assert [data["step"] for data in ran.of(EventKind.CHECKPOINT)] == [1]
+    resumed = train(tmp_path / "again", store, resume=[tmp_path / "job/checkpoints/step-000000000001"])
+    assert resumed.result["outcome"] == "completed"
+    assert min(resumed.metrics["layer1/loss"]) == 2
+
+
+def test_cancel_ends_it_without_an_artifact(tmp_path, store):
+    ran = run_kind(
+        tmp_path / "job", "sae.train", CONFIG, inputs={"activations": store}, prepare=lambda control: control.cancel()
+    )
+    assert ran.result["outcome"] == "cancelled"
+    assert not ran.artifacts
+
+
+def test_without_held_out_rows_the_evaluation_is_left_out(tmp_path, store):
+    ran = train(tmp_path / "job", store, layers=[1], eval_rows=0)
+    assert ran.result["outcome"] == "completed"
+    assert ran.phases == ["initializing", "training", "saving"]
+    assert math.isfinite(ran.artifacts["sae"]["saes"][0]["fvu"])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"layers": [1, 9]}, "config.layers: layers [9] are not in the activations, which hold [1, 2]"),
+        ({"k": 65}, "config.k: more than the 64 features there are"),
+        ({"batch_rows": 4000}, "config.batch_rows: only 3584 rows are left to train on"),
+        ({"eval_rows": 4096}, "config.eval_rows: there are only 4096 rows"),
+        ({"max_rows": 5}, "config.max_rows: less than one batch"),
+        ({"k": -1}, "config.k: Input should be greater than or equal to 1"),
+        ({"no_such_field": 1}, "config.no_such_field: Extra inputs are not permitted"),
+    ],
+)
+def test_what_does_not_fit_is_said_by_its_field(tmp_path, store, change, said):
+    ran = train(tmp_path / "job", store, **change)
+    assert ran.result["error"]["class"] == "VALIDATION"
+    assert said in ran.result["error"]["message"]
+
+
+def test_values_that_are_not_finite_fail_as_diverged_with_the_step(tmp_path, store):
+    path = next((store / "layer01.resid_post").iterdir())
+    content = bytearray(path.read_bytes())
+    content[1000:1002] = b"\xc0\x7f"  # NaN in bfloat16
+    path.write_bytes(content)
+    ran = train(tmp_path / "job", store, layers=[1])
+    assert ran.result["error"]["type"].endswith("DivergedError")
+    assert "step " in ran.result["error"]["message"]
+
+
+def test_k_aux_is_the_power_of_two_nearest_to_half_of_d_in():
+    assert [half_as_power_of_two(d_in) for d_in in (2, 16, 384, 512, 576, 768, 4096)] == [1, 8, 256, 256, 256, 512, 2048]
