@@ -1,0 +1,74 @@
+# Everything from a bare checkout: Python 3.11+, make and git are all that is needed. `make` lists what there is.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+BIN := .venv/bin
+NPM := cd frontend && PATH="$(CURDIR)/$(BIN):$$PATH" npm
+DASHBOARD_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/*.ts frontend/*.json -type f 2>/dev/null)
+
+# Caches lie in HOME, or in the checkout where HOME cannot be written.
+HOME_WRITABLE := $(shell [ -n "$$HOME" ] && [ -d "$$HOME" ] && [ -w "$$HOME" ] && echo yes)
+ifneq ($(HOME_WRITABLE),yes)
+export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
+export npm_config_cache := $(CURDIR)/.cache/npm
+export XDG_CACHE_HOME := $(CURDIR)/.cache
+endif
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export npm_config_update_notifier := false
+
+.PHONY: help setup demo up test check bench chaos clean
+
+help:
+	@echo "make demo    run a real study end to end, and show its progress here and in the dashboard"
+	@echo "make up      start Headway and stay (Ctrl-C stops everything)"
+	@echo "make test    all tests, backend and frontend, with their counts"
+	@echo "make check   formatting, lint, types and import rules, backend and frontend"
+	@echo "make bench   measure, and print a table"
+	@echo "make chaos   the long tests that kill things"
+	@echo "make clean   remove what was installed and built (never data)"
+
+setup: .venv/.installed frontend/dist/.built
+
+demo: setup
+	@exec $(BIN)/headway demo
+
+up: setup
+	@exec $(BIN)/headway up
+
+test: setup
+	@sh scripts/test-tools
+	@exec $(BIN)/python scripts/test.py
+
+check: .venv/.installed frontend/node_modules/.installed
+	@exec $(BIN)/python scripts/check.py
+
+bench: setup
+	@for bench in backend/bench/[a-z]*.py; do $(BIN)/python "$$bench" || exit 1; done
+
+chaos: setup
+	@exec $(BIN)/pytest -m chaos backend/tests
+
+clean:
+	rm -rf .venv .cache build backend/headway.egg-info frontend/node_modules frontend/dist
+	rm -rf .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/.made:
+	@sh scripts/make-venv .venv
+	@touch $@
+
+.venv/.installed: requirements.txt pyproject.toml .venv/.made
+	@echo "Installing the exact versions of requirements.txt"
+	@$(BIN)/python -m pip install --quiet --requirement requirements.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+frontend/node_modules/.installed: frontend/package-lock.json .venv/.installed
+	@echo "Installing the dashboard's packages"
+	@$(NPM) ci --no-audit --no-fund --loglevel=error
+	@touch $@
+
+frontend/dist/.built: $(DASHBOARD_SOURCES) frontend/node_modules/.installed
+	@echo "Building the dashboard"
+	@$(NPM) run --silent build
+	@touch $@
