@@ -10,7 +10,6 @@ const direction = {
   default: "disallow",
   message: "{{from.element.type}} must not import {{to.element.type}}: imports point from shared parts to features to app",
   policies: [
-    { from: { element: { type: "main" } }, allow: { to: { element: { types: { anyOf: ["app", "config"] } } } } },
     { from: { element: { type: "app" } }, allow: { to: { element: { types: { anyOf: ["app", "feature", ...SHARED] } } } } },
     { from: { element: { type: "feature" } }, allow: { to: { element: { types: { anyOf: SHARED } } } } },
     {
@@ -35,7 +34,6 @@ export default tseslint.config(
     settings: {
       "import/resolver": { typescript: { project: "./tsconfig.app.json" } },
       "boundaries/elements": [
-        { type: "main", partialMatch: false, pattern: "src/main.tsx" },
         { type: "app", pattern: "src/app" },
         { type: "feature", pattern: "src/features/*", capture: ["name"] },
         { type: "components", pattern: "src/components" },

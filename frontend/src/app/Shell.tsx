@@ -23,21 +23,23 @@ export function Shell() {
         <a href="#content" className={classes.skip}>
           Skip to content
         </a>
-        <div className={classes.rail}>
-          <Link to="/trainings" className={classes.brand}>
-            <Wordmark />
-          </Link>
-          <nav className={classes.nav} aria-label="Pages">
-            {PAGES.map(({ to, label, Icon }) => (
-              <Link key={to} to={to} className={classes.link} activeProps={{ "data-active": true }}>
-                <Icon size={17} stroke={1.6} aria-hidden="true" />
-                <span className={classes.label}>{label}</span>
-              </Link>
-            ))}
-          </nav>
-          <div className={classes.foot}>
-            <ConnectionIndicator />
-            <SchemeSwitch />
+        <div className={classes.side}>
+          <div className={classes.rail}>
+            <Link to="/trainings" className={classes.brand}>
+              <Wordmark />
+            </Link>
+            <nav className={classes.nav} aria-label="Pages">
+              {PAGES.map(({ to, label, Icon }) => (
+                <Link key={to} to={to} className={classes.link} activeProps={{ "data-active": true }}>
+                  <Icon size={17} stroke={1.6} aria-hidden="true" />
+                  <span className={classes.label}>{label}</span>
+                </Link>
+              ))}
+            </nav>
+            <div className={classes.foot}>
+              <ConnectionIndicator />
+              <SchemeSwitch />
+            </div>
           </div>
         </div>
         <div className={classes.content}>

@@ -8,7 +8,7 @@ const { BASE_URL, TOKEN, OUT_DIR = "test-results", CHROMIUM_PATH = "/usr/bin/chr
 const ALL_VIEWS = [
   { name: "light", viewport: { width: 1440, height: 900 }, colorScheme: "light" },
   { name: "dark", viewport: { width: 1440, height: 900 }, colorScheme: "dark" },
-  { name: "phone", viewport: { width: 390, height: 844 }, colorScheme: "light" },
+  { name: "phone", viewport: { width: 390, height: 844 }, colorScheme: "light", isMobile: true, hasTouch: true },
 ];
 const views = ALL_VIEWS.filter((view) => !VIEWS || VIEWS.split(",").includes(view.name));
 

@@ -46,7 +46,8 @@ async function page(response, url) {
     response.writeHead(303, { Location: url.pathname + url.search, "Set-Cookie": `${COOKIE}=${TOKEN}; HttpOnly; SameSite=Strict; Path=/` }).end();
     return;
   }
-  const name = extname(url.pathname) ? url.pathname : "/index.html";
+  // A page's address may hold a dot (/submit/sae.train): only known types of file are files.
+  const name = extname(url.pathname) in TYPES ? url.pathname : "/index.html";
   const file = await readFile(join(DIST, name)).catch(() => null);
   response.writeHead(file ? 200 : 404, { "Content-Type": TYPES[extname(name)] ?? "application/octet-stream" }).end(file);
 }
@@ -56,7 +57,7 @@ const http = createServer((request, response) => {
   void (url.pathname.startsWith("/api/") ? api(request, response, url) : page(response, url));
 });
 
-const io = new Server(http, { transports: ["websocket"] });
+const io = new Server(process.env.NO_SOCKET === "1" ? createServer() : http, { transports: ["websocket"] });
 io.use((socket, next) => next(signedIn(socket.request) ? undefined : new Error("unauthorized")));
 
 function snapshotOf(channel) {

@@ -26,13 +26,13 @@ export function JobRow({ job, name }: JobRowProps) {
       </span>
       <span className={classes.progress}>
         <PhaseBar job={job} />
-        <span className={classes.activity} title={text}>
+        <span className={`figures ${classes.activity}`} title={text}>
           {text}
         </span>
       </span>
-      <span className={classes.percent}>{percent(job.percent)}</span>
-      <span className={classes.rate}>{job.state === "running" ? rate(job.rate, job.counters.at(-1)?.unit) : ""}</span>
-      <Eta job={job} className={classes.eta} />
+      <span className={`figures ${classes.percent}`}>{percent(job.percent)}</span>
+      <span className={`figures ${classes.rate}`}>{job.state === "running" ? rate(job.rate, job.counters.at(-1)?.unit) : ""}</span>
+      <Eta job={job} className={`figures ${classes.eta}`} />
     </Link>
   );
 }

@@ -18,7 +18,7 @@ export function ConnectionIndicator() {
     <div className={classes.indicator} data-mode={mode} title={WORDS[mode].title} role="status" aria-live="off">
       <span className={classes.mark} />
       <span className={classes.label}>{WORDS[mode].label}</span>
-      <span className={classes.age}>{ago((now - state.heardAt) / 1000)}</span>
+      <span className={`figures ${classes.age}`}>{ago((now - state.heardAt) / 1000)}</span>
     </div>
   );
 }

@@ -1,8 +1,11 @@
+import { useDocumentTitle } from "@mantine/hooks";
 import type { ReactNode } from "react";
 import classes from "./Page.module.css";
 
 interface PageProps {
   title: ReactNode;
+  /** What the browser's tab says, if not the title. */
+  tab?: string;
   /** Beside the title: state, kind, id. */
   meta?: ReactNode;
   /** At the right end of the title's line. */
@@ -11,7 +14,9 @@ interface PageProps {
 }
 
 /** The frame of every page: one heading, what belongs to it, the content. */
-export function Page({ title, meta, actions, children }: PageProps) {
+export function Page({ title, tab, meta, actions, children }: PageProps) {
+  const told = tab ?? (typeof title === "string" ? title.trim() : "");
+  useDocumentTitle(told ? `${told} · Headway` : "Headway");
   return (
     <main className={classes.page} id="content" tabIndex={-1}>
       <header className={classes.head}>

@@ -44,7 +44,7 @@ export function metric(value: number | null | undefined): string {
   if (value === null || value === undefined) return "–";
   if (value === 0) return "0";
   const size = Math.abs(value);
-  if (size >= 1e7 || size < 1e-3) return value.toExponential(2).replace("e+", "e");
+  if (size >= 1e7 || size < 1e-3) return Number(value.toPrecision(3)).toExponential().replace("e+", "e");
   if (size >= 1000) return GROUPED.format(Math.round(value * 10) / 10);
   return Number(value.toPrecision(4)).toString();
 }

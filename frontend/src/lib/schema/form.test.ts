@@ -38,9 +38,14 @@ describe("a form from a kind's schema", () => {
     const { tree, others } = errorTree([
       { field: "config.k", message: "must be at least 1" },
       { field: "config.optimizer.lr", message: "must be above 0" },
+      { field: "config.layers.1", message: "must be at least 0" },
       { field: "name", message: "too long" },
     ]);
-    expect(tree).toEqual({ k: { __errors: ["must be at least 1"] }, optimizer: { lr: { __errors: ["must be above 0"] } } });
+    expect(tree).toEqual({
+      k: { __errors: ["must be at least 1"] },
+      optimizer: { lr: { __errors: ["must be above 0"] } },
+      layers: { __errors: ["item 2: must be at least 0"] },
+    });
     expect(others).toEqual(["name: too long"]);
   });
 });

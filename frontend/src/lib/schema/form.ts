@@ -36,8 +36,15 @@ function uiOf(property: JsonObject, root: JsonObject): JsonObject {
   const input = property["x-input"] ?? target["x-input"];
   return {
     ...(help && { "ui:description": help }),
+    ...(isScalarList(target) && { "ui:widget": "list" }),
     ...(typeof input === "string" && { "ui:widget": "artifact", "ui:options": { artifactType: input } }),
   };
+}
+
+/** A list of numbers or words, which one line can take. */
+function isScalarList({ type, items }: JsonObject): boolean {
+  const item = (items ?? {}) as JsonObject;
+  return type === "array" && !item.enum && ["integer", "number", "string"].includes(String(item.type));
 }
 
 function resolve(property: JsonObject, root: JsonObject): JsonObject {
@@ -84,7 +91,10 @@ export function errorTree(errors: { field: string; message: string }[]): { tree:
   return { tree, others };
 }
 
+/** An error at an item of a list is shown at the list, with the item's place. */
 function place(tree: ErrorTree, path: string[], message: string): void {
+  const index = path.findIndex((key) => /^\d+$/.test(key));
+  if (index > 0) return place(tree, path.slice(0, index), `item ${Number(path[index]) + 1}: ${message}`);
   let node = tree;
   for (const key of path) node = (node[key] ??= {}) as ErrorTree;
   node.__errors = [...(node.__errors ?? []), message];

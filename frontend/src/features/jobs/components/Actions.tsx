@@ -7,6 +7,20 @@ import type { Job } from "@/types/api";
 import { type Command, useJobCommand } from "../api/actions";
 import classes from "./Actions.module.css";
 
+const FAILURES: Record<string, string> = {
+  OOM: "Out of memory",
+  VALIDATION: "The input was not valid",
+  TIMEOUT: "The time limit was reached",
+  NETWORK: "The network failed",
+  DISK_FULL: "The disk is full",
+  DIVERGED: "The training diverged",
+  WORKER_LOST: "The worker was lost",
+  CANCELLED: "Cancelled",
+  UNKNOWN: "The job failed",
+};
+
+const failureTitle = (name: string): string => FAILURES[name] ?? name;
+
 const WORDS: Record<Action, string> = { pause: "Pause", resume: "Resume", cancel: "Cancel", retry: "Run again" };
 
 /** What may be done to the job in its state; a retry leads to the new job's page. */
@@ -44,7 +58,7 @@ export function Troubles({ job, actions }: ActionsProps) {
       {actions.error && <Notice title="That was not done">{messageOf(actions.error)}</Notice>}
       {job.error && (
         <Notice
-          title={job.error.class}
+          title={failureTitle(job.error.class)}
           action={
             job.error.advice && job.state === "failed" ? (
               <Button variant="default" loading={actions.busy === "retry"} onClick={() => actions.run({ action: "retry", advised: true })}>

@@ -13,7 +13,7 @@ export function Arrival({ job }: { job: Job }) {
       <div className={classes.band} aria-hidden="true">
         {eta?.low && eta.high && <Band job={job} />}
       </div>
-      <div className={classes.text}>
+      <div className={`figures ${classes.text}`}>
         <span className={classes.at}>{eta ? eta.at : endText(job, now)}</span>
         <span className={classes.note}>{eta ? betweenText(eta.low, eta.high, job) : " "}</span>
       </div>

@@ -64,7 +64,7 @@ export function Chart({ name, curve, ghosts, range }: ChartProps) {
           {name}
         </span>
         {marks.length > 0 && <span className={classes.marks}>{`${marks.length} not finite`}</span>}
-        <span className={classes.value} ref={readout} />
+        <span className={`figures ${classes.value}`} ref={readout} />
       </figcaption>
       <div className={classes.frame} ref={frame} role="img" aria-label={`${name}, latest ${metric(last)}`} />
     </figure>

@@ -1,8 +1,9 @@
-import { Chip, Group } from "@mantine/core";
+import { UnstyledButton } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { Section } from "@/components/ui/Page";
 import type { Curve } from "@/lib/series/curve";
-import type { Layer } from "@/types/api";
+import { isFinal } from "@/lib/jobs/states";
+import type { Job, Layer } from "@/types/api";
 import { type Curves, useCurves } from "../hooks/useCurves";
 import { Chart } from "./Chart";
 import classes from "./Charts.module.css";
@@ -11,8 +12,8 @@ import { chosen } from "./metricChoice";
 const MOST = 6;
 
 /** Up to six metrics as small multiples over one axis of steps. */
-export function Charts({ jobId }: { jobId: string }) {
-  const curves = useCurves(jobId);
+export function Charts({ job }: { job: Job }) {
+  const curves = useCurves(job);
   const [picked, setPicked] = useState<string[] | null>(null);
   const names = chosen(curves.names, picked, MOST);
   const shown = useShown(curves, names);
@@ -21,7 +22,7 @@ export function Charts({ jobId }: { jobId: string }) {
   return (
     <Section title="Metrics" aside={curves.names.length > MOST && <Choice names={curves.names} picked={names} onPick={setPicked} />}>
       {shown.length === 0 ? (
-        <p className={classes.none}>{curves.isPending ? "" : "No metrics yet. They appear with the first step that logs one."}</p>
+        <p className="dim">{curves.isPending ? " " : isFinal(job.state) ? "None were logged." : "None yet. They appear with the first step that logs one."}</p>
       ) : (
         <div className={classes.grid}>
           {shown.map((item) => (
@@ -35,16 +36,19 @@ export function Charts({ jobId }: { jobId: string }) {
 
 function Choice({ names, picked, onPick }: { names: string[]; picked: string[]; onPick: (names: string[]) => void }) {
   return (
-    <Chip.Group multiple value={picked} onChange={(next) => onPick(next.slice(-MOST))}>
-      <Group gap={6}>
-        {names.map((name) => (
-          <Chip key={name} value={name} size="xs" variant="outline">
-            {name}
-          </Chip>
-        ))}
-      </Group>
-    </Chip.Group>
+    <div className={classes.choice} role="group" aria-label="Metrics shown">
+      {names.map((name) => (
+        <UnstyledButton key={name} className={classes.toggle} aria-pressed={picked.includes(name)} onClick={() => onPick(toggled(picked, name))}>
+          {name}
+        </UnstyledButton>
+      ))}
+    </div>
   );
+}
+
+/** A name more or less; the one picked longest ago makes room. */
+function toggled(picked: string[], name: string): string[] {
+  return picked.includes(name) ? picked.filter((item) => item !== name) : [...picked, name].slice(-MOST);
 }
 
 function useShown(curves: Curves, names: string[]) {

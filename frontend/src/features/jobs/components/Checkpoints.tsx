@@ -3,7 +3,8 @@ import { Ago } from "@/components/ui/Ago";
 import { Section } from "@/components/ui/Page";
 import { type Column, Table } from "@/components/ui/Table";
 import { bytes, count, metric } from "@/lib/format/numbers";
-import type { Checkpoint } from "@/types/api";
+import { isFinal } from "@/lib/jobs/states";
+import type { Checkpoint, Job } from "@/types/api";
 import { checkpoints } from "../api/queries";
 
 const COLUMNS: Column<Checkpoint>[] = [
@@ -15,13 +16,13 @@ const COLUMNS: Column<Checkpoint>[] = [
 ];
 
 /** What a resumed run would start from. */
-export function Checkpoints({ jobId }: { jobId: string }) {
-  const { data } = useQuery(checkpoints(jobId));
+export function Checkpoints({ job }: { job: Job }) {
+  const { data } = useQuery(checkpoints(job.id));
   const items = data?.items.toSorted((a, b) => b.step - a.step) ?? [];
   return (
     <Section title="Checkpoints">
       {items.length === 0 ? (
-        <p className="dim">{data ? "None yet." : " "}</p>
+        <p className="dim">{!data ? " " : isFinal(job.state) ? "None were kept." : "None yet."}</p>
       ) : (
         <Table label="Checkpoints" columns={COLUMNS} items={items} keyOf={(item) => item.id} />
       )}

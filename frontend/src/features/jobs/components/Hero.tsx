@@ -11,13 +11,13 @@ export function Hero({ job }: { job: Job }) {
   return (
     <section className={classes.hero} aria-label="Progress">
       <div className={classes.top}>
-        <div className={classes.percent} data-testid="percent">
+        <div className={`figures ${classes.percent}`} data-testid="percent">
           {number}
           <span className={classes.sign}>{sign}</span>
         </div>
         <div className={classes.now}>
           <div className={classes.phase}>{phaseTitle(job) || (job.state === "queued" ? "In the queue" : " ")}</div>
-          <div className={classes.counters}>{counters(job.counters) || " "}</div>
+          <div className={`figures ${classes.counters}`}>{counters(job.counters) || " "}</div>
         </div>
         <HeroFacts job={job} />
       </div>

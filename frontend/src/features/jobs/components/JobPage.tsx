@@ -4,6 +4,7 @@ import { Definitions, jsonRows } from "@/components/ui/Definitions";
 import { FailedRead } from "@/components/ui/Notice";
 import { Page, Section } from "@/components/ui/Page";
 import { StateBadge } from "@/components/ui/StateBadge";
+import { isActive } from "@/lib/jobs/states";
 import type { Job } from "@/types/api";
 import { useJob } from "../api/queries";
 import { useJobLive } from "../hooks/useJobLive";
@@ -13,6 +14,7 @@ import { Checkpoints } from "./Checkpoints";
 import { Hero } from "./Hero";
 import classes from "./JobPage.module.css";
 import { Logs } from "./Logs";
+import { Phases } from "./Phases";
 import { factRows } from "./facts";
 
 /** One job, live. */
@@ -28,6 +30,7 @@ function JobView({ job }: { job: Job }) {
   return (
     <Page
       title={nameOf(job)}
+      tab={isActive(job.state) ? `${Math.floor(job.percent)} % ${nameOf(job)}` : nameOf(job)}
       meta={
         <>
           <StateBadge state={job.state} />
@@ -44,10 +47,13 @@ function JobView({ job }: { job: Job }) {
     >
       <Troubles job={job} actions={actions} />
       <Hero job={job} />
-      <Charts jobId={job.id} />
+      <Charts job={job} />
       <div className={classes.columns}>
-        <Logs jobId={job.id} />
-        <Checkpoints jobId={job.id} />
+        <Logs job={job} />
+        <div>
+          <Phases job={job} />
+          <Checkpoints job={job} />
+        </div>
       </div>
       <div className={classes.columns}>
         <Section title="Config">

@@ -2,15 +2,16 @@ import { Switch } from "@mantine/core";
 import { memo, useEffect, useRef, useState } from "react";
 import { Section } from "@/components/ui/Page";
 import { clock } from "@/lib/format/times";
-import type { LogLine } from "@/types/api";
+import { isFinal } from "@/lib/jobs/states";
+import type { Job, LogLine } from "@/types/api";
 import { useLogs } from "../hooks/useLogs";
 import classes from "./Logs.module.css";
 
 const NEAR_END_PX = 24;
 
 /** The end of the log. It follows new lines until the reader scrolls up. */
-export function Logs({ jobId }: { jobId: string }) {
-  const { lines, isPending } = useLogs(jobId);
+export function Logs({ job }: { job: Job }) {
+  const { lines, isPending } = useLogs(job.id);
   const [follow, setFollow] = useState(true);
   const box = useRef<HTMLDivElement>(null);
 
@@ -27,7 +28,7 @@ export function Logs({ jobId }: { jobId: string }) {
   return (
     <Section title="Log" aside={toggle}>
       <div className={classes.box} ref={box} onScroll={onScroll} tabIndex={0} role="log" aria-live="off" aria-label="Log">
-        {lines.length === 0 && <p className={classes.none}>{isPending ? "" : "Nothing logged yet."}</p>}
+        {lines.length === 0 && <p className={classes.none}>{isPending ? "" : isFinal(job.state) ? "Nothing was logged." : "Nothing logged yet."}</p>}
         {lines.map((line) => (
           <Line key={line.no} line={line} />
         ))}

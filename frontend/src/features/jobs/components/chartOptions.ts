@@ -27,7 +27,7 @@ export function optionsOf({ width, ghostCount, rangeOf, onCursor }: Input): uPlo
     cursor: { sync: { key: "metrics", scales: ["x", null] }, points: { size: 6 }, y: false, drag: { x: true, y: false } },
     scales: { x: { time: false, range: (chart, min, max) => stepRange(chart, min, max, rangeOf()) }, y: { range: valueRange } },
     axes: [
-      { ...axis, grid: { show: false }, size: 26, gap: 4, space: 70, values: (_, steps) => steps.map((step) => COMPACT.format(step)) },
+      { ...axis, grid: { show: false }, size: 26, gap: 4, space: 70, values: (_, steps) => steps.map((step) => COMPACT.format(step).replace("K", "k")) },
       { ...axis, grid, size: 52, gap: 6, space: 34, values: (_, values) => values.map((value) => metric(value)) },
     ],
     series: [

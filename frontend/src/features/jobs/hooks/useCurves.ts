@@ -3,7 +3,7 @@ import { useMemo, useState } from "react";
 import { useChannel } from "@/lib/live/useChannel";
 import { usePolling } from "@/lib/live/usePolling";
 import { type Curve, EMPTY_TAIL, append, join } from "@/lib/series/curve";
-import type { Layer, MetricsPush } from "@/types/api";
+import type { Job, Layer, MetricsPush } from "@/types/api";
 import { curves } from "../api/queries";
 
 export interface Curves {
@@ -14,8 +14,10 @@ export interface Curves {
 }
 
 /** A job's curves over the whole run: read once by REST, lengthened by what is pushed, read again after a gap. */
-export function useCurves(id: string): Curves {
+export function useCurves({ id, metrics }: Pick<Job, "id" | "metrics">): Curves {
   const client = useQueryClient();
+  // The job itself names its metrics: their places stand before their curves are read.
+  const known = Object.keys(metrics ?? {}).join("\n");
   const [tail, setTail] = useState(EMPTY_TAIL);
   const base = useQuery({ ...curves(id), refetchInterval: usePolling() });
   const readAgain = () => void client.invalidateQueries(curves(id));
@@ -33,7 +35,7 @@ export function useCurves(id: string): Curves {
   });
 
   return useMemo(() => {
-    const names = [...new Set([...(base.data?.names ?? []), ...Object.keys(tail.curves)])];
+    const names = [...new Set([...(base.data?.names ?? []), ...Object.keys(tail.curves), ...(known ? known.split("\n") : [])])];
     return { names, layers: base.data?.layers ?? [], curve: (name) => join(base.data, tail, name), isPending: base.isPending };
-  }, [base.data, base.isPending, tail]);
+  }, [base.data, base.isPending, tail, known]);
 }

@@ -3,13 +3,13 @@ import { Ago } from "@/components/ui/Ago";
 import { Empty } from "@/components/ui/Empty";
 import { FailedRead } from "@/components/ui/Notice";
 import { Page } from "@/components/ui/Page";
+import { ProgressBar } from "@/components/ui/ProgressBar";
 import { StateMark } from "@/components/ui/StateBadge";
 import { percent } from "@/lib/format/numbers";
 import { useJobFeed } from "@/lib/jobs/useJobFeed";
 import type { StudySummary } from "@/types/api";
 import { useStudies } from "../api/queries";
 import classes from "./StudiesPage.module.css";
-import { StudyBar } from "./StudyBar";
 
 /** All studies: jobs tied by what they need of each other. */
 export function StudiesPage() {
@@ -40,9 +40,9 @@ function StudyRow({ study }: { study: StudySummary }) {
       <StateMark state={study.state} />
       <span className={classes.name}>{study.name}</span>
       <span className={classes.bar}>
-        <StudyBar study={study} />
+        <ProgressBar state={study.state} percent={study.percent} />
       </span>
-      <span className={classes.percent}>{percent(study.percent)}</span>
+      <span className={`figures ${classes.percent}`}>{percent(study.percent)}</span>
       <span className={classes.when}>
         <Ago at={study.finished_at ?? study.created_at} />
       </span>

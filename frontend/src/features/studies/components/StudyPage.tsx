@@ -1,6 +1,7 @@
 import { JobRow } from "@/components/jobs/JobRow";
 import { FailedRead } from "@/components/ui/Notice";
 import { Page, Section } from "@/components/ui/Page";
+import { ProgressBar } from "@/components/ui/ProgressBar";
 import { StateBadge } from "@/components/ui/StateBadge";
 import { percent } from "@/lib/format/numbers";
 import { clock, duration } from "@/lib/format/times";
@@ -8,7 +9,6 @@ import { useNow } from "@/lib/format/useNow";
 import { useJobFeed } from "@/lib/jobs/useJobFeed";
 import type { Study } from "@/types/api";
 import { useStudy } from "../api/queries";
-import { StudyBar } from "./StudyBar";
 import classes from "./StudyPage.module.css";
 
 /** One study: how far it is in all, and its jobs in the order they run. */
@@ -27,14 +27,14 @@ export function StudyPage({ id }: { id: string }) {
       }
     >
       <div className={classes.total}>
-        <span className={classes.percent} data-testid="percent">
+        <span className={`figures ${classes.percent}`} data-testid="percent">
           {percent(study.percent)}
         </span>
-        <span className={classes.eta}>
+        <span className={`figures ${classes.eta}`}>
           <EndText study={study} readAt={dataUpdatedAt} />
         </span>
       </div>
-      <StudyBar study={study} size="tall" />
+      <ProgressBar state={study.state} percent={study.percent} size="tall" />
       <Section title={`${study.jobs.length} ${study.jobs.length === 1 ? "job" : "jobs"}`}>
         <ol className={classes.pipeline}>
           {study.jobs.map((job) => (

@@ -1,4 +1,4 @@
-import { Checkbox, Select } from "@mantine/core";
+import { Checkbox, Select, TagsInput } from "@mantine/core";
 import type { ObjectFieldTemplateProps, TemplatesType, WidgetProps } from "@rjsf/utils";
 import { bytes } from "@/lib/format/numbers";
 import type { Artifact } from "@/types/api";
@@ -24,8 +24,8 @@ function ObjectTemplate({ title, description, properties, schema }: ObjectFieldT
 
 function isWide(property: unknown): boolean {
   if (typeof property !== "object" || property === null) return false;
-  const { type, $ref, anyOf } = property as { type?: string; $ref?: string; anyOf?: unknown };
-  return type === "object" || type === "array" || $ref !== undefined || anyOf !== undefined;
+  const { type, $ref, anyOf, items } = property as { type?: string; $ref?: string; anyOf?: unknown; items?: { $ref?: string } };
+  return type === "object" || items?.$ref !== undefined || $ref !== undefined || anyOf !== undefined;
 }
 
 /** A ready artifact of the type the field asks for. */
@@ -55,6 +55,26 @@ function labelOf({ id, name, bytes: size }: Artifact): string {
   return [name ?? id, size === null ? "" : bytes(size)].filter(Boolean).join(" · ");
 }
 
+/** A list of numbers or words on one line; Enter or a comma ends an item. */
+function ListWidget({ id, label, value, required, onChange, options, rawErrors, disabled, readonly, schema }: WidgetProps) {
+  const { type } = (schema.items ?? {}) as { type?: string };
+  const typed = (item: string) => (type === "string" || item.trim() === "" || Number.isNaN(Number(item)) ? item : Number(item));
+  return (
+    <TagsInput
+      id={id}
+      label={label}
+      description={options.description}
+      value={((value ?? []) as unknown[]).map(String)}
+      onChange={(next) => onChange(next.map(typed))}
+      splitChars={[",", " "]}
+      allowDuplicates
+      required={required}
+      disabled={disabled || readonly}
+      error={rawErrors?.join("\n")}
+    />
+  );
+}
+
 function CheckboxWidget({ id, label, value, onChange, options, rawErrors, disabled, readonly }: WidgetProps) {
   return (
     <Checkbox
@@ -71,4 +91,4 @@ function CheckboxWidget({ id, label, value, onChange, options, rawErrors, disabl
 }
 
 export const templates: Partial<TemplatesType> = { ObjectFieldTemplate: ObjectTemplate };
-export const widgets = { artifact: ArtifactWidget, CheckboxWidget };
+export const widgets = { artifact: ArtifactWidget, list: ListWidget, CheckboxWidget };
