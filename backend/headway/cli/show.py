@@ -39,12 +39,12 @@ def duration(seconds: float | None) -> str:
 
 
 def number(value: float | None) -> str:
-    """At most four digits that matter, thousands as k, M or G; a dash when unknown."""
+    """Three or four digits that matter, thousands as k, M or G; a dash when unknown."""
     if value is None:
         return "–"
-    for factor, unit in ((1e9, " G"), (1e6, " M"), (1e4, " k")):
-        if abs(value) >= factor:
-            return f"{value / (1e3 if unit == ' k' else factor):.3g}{unit}"
+    for least, factor, unit in ((999.5e6, 1e9, "G"), (999.5e3, 1e6, "M"), (1e4, 1e3, "k")):
+        if abs(value) >= least:
+            return f"{value / factor:.3g} {unit}"
     return f"{value:.0f}" if value == int(value) else f"{value:.4g}"
 
 
