@@ -19,7 +19,7 @@ import redis
 from headway.local import postgres, valkey
 from headway.local.account import service_account
 from headway.local.folders import prepare_data_dir, runtime_dir
-from headway.local.parent_death import PARENT_PID
+from headway.parent_death import PARENT_PID
 
 _numbers = count(1)
 

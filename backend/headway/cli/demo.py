@@ -11,7 +11,7 @@ from rich.table import Table
 
 from headway.cli.client import Client, locate
 from headway.cli.following import exit_code, follow
-from headway.cli.show import duration, failure, number
+from headway.cli.show import duration, failure, number, terminal
 from headway.errors import UnavailableError
 from headway.settings import get_settings
 
@@ -48,7 +48,7 @@ RESULTS = {
 
 def run_demo() -> int:
     """Run the study on what runs here, or on an installation started for it; the exit code."""
-    console = Console(highlight=False)
+    console = terminal()
     with _installation(console) as client:
         study = client.post("/studies", {"name": NAME, "jobs": JOBS})
         console.print(f"Study {study['id']}: {client.url}/studies/{study['id']}", soft_wrap=True)

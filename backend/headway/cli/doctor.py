@@ -16,6 +16,7 @@ from rich.text import Text
 
 from headway.cli.client import Client, locate
 from headway.cli.following import exit_code, follow
+from headway.cli.show import terminal
 from headway.errors import HeadwayError
 from headway.local import postgres, valkey
 from headway.local.folders import check_data_dir
@@ -42,7 +43,7 @@ class Finding:
 
 def examine(*, run_probe: bool) -> int:
     """Print all findings; 0 if nothing is bad. With `run_probe` a short job must complete too."""
-    console = Console(highlight=False)
+    console = terminal()
     settings = get_settings()
     findings = [finding for check in _CHECKS for finding in check(settings)]
     console.print(_table(findings))

@@ -70,17 +70,17 @@ def ls(
     as_json: Annotated[bool, typer.Option("--json", help="The API's answer, for programs.")] = False,
 ) -> None:
     """List jobs."""
-    from rich.console import Console
+    import json
 
     from headway.cli.client import connected
-    from headway.cli.show import job_table
+    from headway.cli.show import job_table, terminal
 
     with connected() as client:
         page = client.get("/jobs", state=state, kind=kind, tag=tag, q=q, limit=limit)
     if as_json:
-        Console(soft_wrap=True).print_json(data=page)
+        typer.echo(json.dumps(page, indent=2))
     elif page["items"]:
-        Console().print(job_table(page["items"]))
+        terminal().print(job_table(page["items"]))
     else:
         typer.echo("No jobs.")
 
@@ -158,12 +158,10 @@ def _act(job_id: str, action: str) -> None:
 
 
 def _watch(client: Any, job_ids: list[str]) -> None:
-    from rich.console import Console
-
     from headway.cli.following import exit_code, follow
-    from headway.cli.show import failure
+    from headway.cli.show import failure, terminal
 
-    jobs = follow(lambda: [client.job(job_id) for job_id in job_ids], Console())
+    jobs = follow(lambda: [client.job(job_id) for job_id in job_ids], terminal())
     for text in filter(None, map(failure, jobs)):
         typer.echo(text, err=True)
     raise typer.Exit(exit_code(jobs))

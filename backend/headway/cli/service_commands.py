@@ -30,7 +30,7 @@ def up() -> None:
 
 def api() -> None:
     """Run one API instance (`up` does it for you)."""
-    from headway.local.parent_death import end_with_parent
+    from headway.parent_death import end_with_parent
 
     end_with_parent()
     from headway.api.app import serve
@@ -46,7 +46,7 @@ def worker(
     ] = False,
 ) -> None:
     """Run one worker; on another machine, set HEADWAY_DATABASE_URL and HEADWAY_REDIS_URL."""
-    from headway.local.parent_death import end_with_parent
+    from headway.parent_death import end_with_parent
 
     end_with_parent()
     from headway.errors import FieldProblem, InvalidInputError

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from rich.console import Console
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +22,13 @@ STATE_STYLES = {
     "paused": "yellow",
 }
 _BAR_CELLS = 24
+_PIPE_CELLS = 200
+
+
+def terminal() -> Console:
+    """Where commands print; wide where nobody looks, so that a pipe or a file gets whole lines."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PIPE_CELLS)
 
 
 def duration(seconds: float | None) -> str:
@@ -109,18 +117,18 @@ def live_table(jobs: Iterable[Json]) -> Table:
 def job_table(jobs: Iterable[Json]) -> Table:
     """The list of jobs."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("id", "kind", "name", "state", "percent", "phase", "rate", "ETA", "created"):
-        table.add_column(title, justify="right" if title in ("percent", "rate", "ETA") else "left")
+    for title in ("id", "state", "percent", "ETA", "kind", "name", "phase", "rate", "created"):
+        table.add_column(title, justify="right" if title in ("percent", "ETA") else "left", no_wrap=True)
     for job in jobs:
         table.add_row(
             job["id"],
-            job["kind"],
-            Text(job["name"]),
             Text(job["state"], style=STATE_STYLES.get(job["state"], "dim")),
             f"{job['percent']:.2f}",
+            duration(job["eta_seconds"]),
+            job["kind"],
+            Text(job["name"]),
             job["phase"] or "",
             rate(job),
-            duration(job["eta_seconds"]),
             job["created_at"].replace("T", " ")[:16],
         )
     return table

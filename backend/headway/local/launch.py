@@ -11,7 +11,7 @@ import signal
 import sys
 
 from headway.local.account import become
-from headway.local.parent_death import end_with_parent
+from headway.parent_death import end_with_parent
 
 _KEPT = ("PATH", "LANG", "TZ", "TMPDIR")
 KEEP_ACCOUNT = "-"

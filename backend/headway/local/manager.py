@@ -18,8 +18,8 @@ from typing import Any
 import psutil
 
 from headway.errors import LocalServiceError
-from headway.local.parent_death import PARENT_PID
 from headway.local.waiting import wait_until
+from headway.parent_death import PARENT_PID
 
 _PR_SET_CHILD_SUBREAPER = 36
 _ANSWER_SECONDS = 15.0
@@ -64,9 +64,12 @@ class Manager:
         """Whether supervisord runs."""
         return self._process.poll() is None
 
-    def start_group(self, group: str) -> None:
-        """Start every program of a group, without waiting."""
-        self._rpc.startProcessGroup(group, False)
+    def start(self, group: str, program: str | None = None) -> None:
+        """Start one program of a group, or all of its programs that do not run yet, without waiting."""
+        if program:
+            self._rpc.startProcess(f"{group}:{program}", False)
+        else:
+            self._rpc.startProcessGroup(group, False)
 
     def states(self) -> list[ProgramState]:
         """Every program's state now."""

@@ -7,7 +7,7 @@ import sys
 
 from supervisor import supervisord
 
-from headway.local.parent_death import PARENT_PID, end_with_parent
+from headway.parent_death import PARENT_PID, end_with_parent
 
 
 def main(config: str) -> None:

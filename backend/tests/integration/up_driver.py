@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 from headway.errors import HeadwayError
-from headway.local.parent_death import end_with_parent
 from headway.local.programs import Program
 from headway.local.up import started
+from headway.parent_death import end_with_parent
 from headway.settings import load_settings
 
 
