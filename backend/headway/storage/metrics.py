@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, cast
 
 import psycopg
 from sqlalchemy import Connection, text
 
 from headway.spool.reader import MetricRows
+from headway.storage import copy_format
 
 _COPY = (
-    "COPY training_metrics (job, metric, step, value, at, received_at, attempt, nonfinite) FROM STDIN (FORMAT BINARY)"
+    "COPY training_metrics (job, metric, received_at, attempt, step, at, value, nonfinite) FROM STDIN (FORMAT BINARY)"
 )
-_COPY_TYPES = ("int4", "int4", "int8", "float8", "timestamptz", "timestamptz", "int2", "int2")
 
 _NAME_IDS = text("SELECT name, id FROM metric_names WHERE name = ANY(:names)")
 # the no-op update makes RETURNING answer names that another process has just stored
@@ -55,39 +54,15 @@ def append(
     rows: Sequence[MetricRows],
     ids: dict[str, int],
     received_at: datetime,
-) -> int:
-    """COPY the rows of a drain; answers the number of points. The caller's transaction makes it exactly once."""
+) -> None:
+    """COPY the rows of a drain. The caller's transaction makes it exactly once."""
     driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
-    written = 0
     with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
-        copy.set_types(_COPY_TYPES)
-        write = copy.write_row
-        for point in _points(rows, ids, job_key, attempt, received_at):
-            write(point)
-            written += 1
-    return written
-
-
-def _points(
-    rows: Sequence[MetricRows], ids: dict[str, int], job_key: int, attempt: int, received_at: datetime
-) -> Iterator[tuple[Any, ...]]:
-    isfinite = math.isfinite
-    for group in rows:
-        metrics = [ids[name] for name in group.names]
-        values = iter(group.values)
-        for step, at in zip(group.steps, group.times, strict=True):
-            moment = datetime.fromtimestamp(at, UTC)
-            for metric in metrics:
-                value = next(values)
-                if isfinite(value):
-                    yield (job_key, metric, step, value, moment, received_at, attempt, None)
-                else:
-                    yield (job_key, metric, step, None, moment, received_at, attempt, _nonfinite(value))
-
-
-def _nonfinite(value: float) -> int:
-    """1 NaN, 2 +Inf, 3 -Inf (see `series.NONFINITE_NAMES`)."""
-    return 1 if math.isnan(value) else 2 if value > 0 else 3
+        copy.write(copy_format.HEADER)
+        for group in rows:
+            metrics = [ids[name] for name in group.names]
+            copy.write(copy_format.packed(group, metrics, job_key, attempt, received_at))
+        copy.write(copy_format.TRAILER)
 
 
 def names_of_job(connection: Connection, job_key: int) -> dict[str, int]:
