@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import cached_property, lru_cache
 from ipaddress import ip_address
 from pathlib import Path
@@ -169,3 +170,31 @@ def load_settings() -> Settings:
 def get_settings() -> Settings:
     """The process's settings, read once."""
     return load_settings()
+
+
+def settings_table() -> str:
+    """`docs/settings.md`: every variable with its default and meaning."""
+    rows = [
+        f"| `{name.upper()}` | {_shown_default(info.default, info.default_factory is not None)} | {info.description} |"
+        for name, info in Settings.model_fields.items()
+    ]
+    return "\n".join([_TABLE_HEAD, *rows, ""])
+
+
+_TABLE_HEAD = """# Settings
+
+All settings are environment variables, read once at start; every wrong one is reported together. This table is made
+from the code: `python -m headway.settings > docs/settings.md`.
+
+| variable | default | meaning |
+|---|---|---|"""
+
+
+def _shown_default(default: object, computed: bool) -> str:
+    if computed:
+        return "`/var/lib/headway` for root, else the user's data folder"
+    return "" if default in (None, "") else f"`{str(default).lower() if isinstance(default, bool) else default}`"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_table())
