@@ -10,6 +10,9 @@ export const LINGER_MS = 1_000;
 /** Data older than this, with the socket away, counts as no connection at all. */
 export const STALE_MS = 6_000;
 
+/** A page that was just opened is given so long to connect before its socket counts as away. */
+export const CONNECT_MS = 3_000;
+
 /** At most so many log lines are held; older ones stay on the server. */
 export const LOG_LINES = 1_000;
 

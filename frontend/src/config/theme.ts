@@ -12,13 +12,17 @@ const gray: MantineColorsTuple = [
   "#fafafa", "#f4f4f5", "#ebebed", "#e0e0e3", "#d0d0d5", "#a8a8b0", "#777780", "#55555e", "#37373d", "#1b1b1f",
 ];
 
+const red: MantineColorsTuple = [
+  "#fcf0f0", "#f7dcdd", "#efb4b7", "#ef8f93", "#ef7479", "#e2585e", "#d0414a", "#c0303a", "#a82832", "#8b1f28",
+];
+
 const SANS = '"Inter Variable", system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
 const MONO = 'ui-monospace, "SF Mono", SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace';
 
 export const theme = createTheme({
   primaryColor: "accent",
   primaryShade: { light: 7, dark: 6 },
-  colors: { accent, dark, gray },
+  colors: { accent, dark, gray, red },
   fontFamily: SANS,
   fontFamilyMonospace: MONO,
   fontSizes: { xs: "0.75rem", sm: "0.8125rem", md: "0.875rem", lg: "1rem", xl: "1.25rem" },

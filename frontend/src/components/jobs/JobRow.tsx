@@ -22,7 +22,7 @@ export function JobRow({ job, name }: JobRowProps) {
       <StateMark state={job.state} />
       <span className={classes.what}>
         <span className={classes.name}>{name ?? nameOf(job)}</span>
-        <span className={classes.kind}>{job.kind}</span>
+        <span className={classes.kind}>{job.name || name ? job.kind : job.id}</span>
       </span>
       <span className={classes.progress}>
         <PhaseBar job={job} />

@@ -3,8 +3,8 @@ import type { Job } from "@/types/api";
 
 /** The title of the phase a job is in. */
 export function phaseTitle(job: Pick<Job, "phase" | "phases">): string {
-  const phase = job.phases.find((item) => item.name === job.phase);
-  return phase ? titleOf(phase) : (job.phase ?? "");
+  if (job.phase === null) return "";
+  return titleOf(job.phases.find((item) => item.name === job.phase) ?? { name: job.phase });
 }
 
 export function titleOf(phase: { name: string; title?: string }): string {

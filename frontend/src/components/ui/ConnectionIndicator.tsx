@@ -6,6 +6,7 @@ import classes from "./ConnectionIndicator.module.css";
 const WORDS: Record<Mode, { label: string; title: string }> = {
   pushed: { label: "Live", title: "Updates are pushed as they happen" },
   polled: { label: "Polling", title: "The live connection is away; the page asks every 2 seconds" },
+  connecting: { label: "Connecting", title: "The live connection is being made" },
   offline: { label: "Offline", title: "The server does not answer; what is shown may be old" },
 };
 
@@ -18,7 +19,7 @@ export function ConnectionIndicator() {
     <div className={classes.indicator} data-mode={mode} title={WORDS[mode].title} role="status" aria-live="off">
       <span className={classes.mark} />
       <span className={classes.label}>{WORDS[mode].label}</span>
-      <span className={`figures ${classes.age}`}>{ago((now - state.heardAt) / 1000)}</span>
+      <span className={`figures ${classes.age}`}>{mode !== "connecting" && ago((now - state.heardAt) / 1000)}</span>
     </div>
   );
 }

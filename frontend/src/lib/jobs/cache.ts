@@ -1,4 +1,4 @@
-import type { InfiniteData, QueryClient } from "@tanstack/react-query";
+import { type InfiniteData, type QueryClient, replaceEqualDeep } from "@tanstack/react-query";
 import { newest, newestItems, patchItem } from "@/lib/live/newest";
 import type { Job, Page, Study } from "@/types/api";
 
@@ -23,15 +23,16 @@ export function applyJob(client: QueryClient, job: Job): boolean {
   return held?.state !== job.state;
 }
 
-/** A list read by REST, kept from taking back what was pushed meanwhile. */
+/** A list read by REST, kept from taking back what was pushed meanwhile; the very same list if nothing changed. */
 export function mergePages(held: JobPages | undefined, incoming: JobPages): JobPages {
   const known = held?.pages.flatMap((page) => page.items) ?? [];
-  return { ...incoming, pages: incoming.pages.map((page) => ({ ...page, items: newestItems(known, page.items) })) };
+  const merged = { ...incoming, pages: incoming.pages.map((page) => ({ ...page, items: newestItems(known, page.items) })) };
+  return replaceEqualDeep(held, merged) as JobPages;
 }
 
 /** A study read by REST, its jobs kept newest. */
 export function mergeStudy(held: Study | undefined, incoming: Study): Study {
-  return { ...incoming, jobs: newestItems(held?.jobs ?? [], incoming.jobs) };
+  return replaceEqualDeep(held, { ...incoming, jobs: newestItems(held?.jobs ?? [], incoming.jobs) }) as Study;
 }
 
 function patchPages(data: JobPages, job: Job): JobPages {

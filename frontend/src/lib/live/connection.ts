@@ -1,24 +1,27 @@
 import { useSyncExternalStore } from "react";
-import { STALE_MS } from "@/config/live";
+import { CONNECT_MS, STALE_MS } from "@/config/live";
 
-/** How data comes at the moment: pushed by the socket, polled by REST, or not at all. */
-export type Mode = "pushed" | "polled" | "offline";
+/** How data comes at the moment: pushed by the socket, polled by REST, or not at all; at the very start nobody knows yet. */
+export type Mode = "pushed" | "polled" | "offline" | "connecting";
 
 export interface ConnectionState {
   socketUp: boolean;
   restUp: boolean;
+  /** When this page began to connect. */
+  startedAt: number;
   /** When the server was last heard, in ms of this machine's clock. */
   heardAt: number;
 }
 
 export function modeOf(state: ConnectionState, now: number): Mode {
   if (state.socketUp) return "pushed";
+  if (state.restUp && now - state.startedAt < CONNECT_MS) return "connecting";
   return state.restUp && now - state.heardAt < STALE_MS ? "polled" : "offline";
 }
 
 /** What is known about the way to the server; the socket and the API client report to it. */
 class Connection {
-  private state: ConnectionState = { socketUp: false, restUp: true, heardAt: Date.now() };
+  private state: ConnectionState = { socketUp: false, restUp: true, startedAt: Date.now(), heardAt: Date.now() };
   private readonly watchers = new Set<() => void>();
 
   readonly read = () => this.state;

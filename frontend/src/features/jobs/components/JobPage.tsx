@@ -34,7 +34,7 @@ function JobView({ job }: { job: Job }) {
       meta={
         <>
           <StateBadge state={job.state} />
-          <span>{job.kind}</span>
+          {job.name && <span>{job.kind}</span>}
           <span className="mono dim">{job.id}</span>
           {job.study_id && (
             <Link to="/studies/$id" params={{ id: job.study_id }} className={classes.link}>

@@ -2,7 +2,7 @@ import { Switch } from "@mantine/core";
 import { memo, useEffect, useRef, useState } from "react";
 import { Section } from "@/components/ui/Page";
 import { clock } from "@/lib/format/times";
-import { isFinal } from "@/lib/jobs/states";
+import { isActive, isFinal } from "@/lib/jobs/states";
 import type { Job, LogLine } from "@/types/api";
 import { useLogs } from "../hooks/useLogs";
 import classes from "./Logs.module.css";
@@ -23,16 +23,21 @@ export function Logs({ job }: { job: Job }) {
     const { scrollTop, scrollHeight, clientHeight } = box.current!;
     setFollow(scrollHeight - scrollTop - clientHeight < NEAR_END_PX);
   };
+  // A running job's box stands empty until its first line comes, so that nothing moves then.
+  const isEmpty = lines.length === 0 && !isPending && !isActive(job.state);
   const toggle = <Switch size="xs" label="Follow" checked={follow} onChange={(event) => setFollow(event.currentTarget.checked)} />;
 
   return (
     <Section title="Log" aside={toggle}>
-      <div className={classes.box} ref={box} onScroll={onScroll} tabIndex={0} role="log" aria-live="off" aria-label="Log">
-        {lines.length === 0 && <p className={classes.none}>{isPending ? "" : isFinal(job.state) ? "Nothing was logged." : "Nothing logged yet."}</p>}
-        {lines.map((line) => (
-          <Line key={line.no} line={line} />
-        ))}
-      </div>
+      {isEmpty ? (
+        <p className="dim">{isFinal(job.state) ? "Nothing was logged." : "Nothing logged yet."}</p>
+      ) : (
+        <div className={classes.box} ref={box} onScroll={onScroll} tabIndex={0} role="log" aria-live="off" aria-label="Log">
+          {lines.map((line) => (
+            <Line key={line.no} line={line} />
+          ))}
+        </div>
+      )}
     </Section>
   );
 }

@@ -51,6 +51,7 @@ export function KindForm({ kind }: { kind: Kind }) {
         extraErrors={errors.tree as ErrorSchema}
         onChange={({ formData }) => change(formData as JsonObject)}
         onSubmit={send}
+        onError={() => {}}
         templates={templates}
         widgets={widgets}
         showErrorList={false}
