@@ -14,7 +14,6 @@ from headway.ml.hub.errors import SourceError, SourceNetworkError
 
 CONNECT_SECONDS = 10.0
 STALL_SECONDS = 30.0
-CHUNK_BYTES = 1 << 18
 FRUITLESS_TRIES = 5
 LONGEST_WAIT_SECONDS = 30.0
 TICK_SECONDS = 0.25
@@ -56,7 +55,7 @@ class RangeDownloader:
         progress = _Progress(part)
         tries = Retrying(
             retry=retry_if_exception_type((httpx.TransportError, _TryAgainError)),
-            wait=wait_exponential_jitter(initial=0.3, max=LONGEST_WAIT_SECONDS),
+            wait=wait_exponential_jitter(multiplier=0.3, max=LONGEST_WAIT_SECONDS, jitter=0.3),
             stop=progress.is_over,
             sleep=lambda seconds: _wait(seconds, lambda: on_bytes(part.stat().st_size)),
             reraise=True,
@@ -81,7 +80,7 @@ class RangeDownloader:
             with part.open("r+b") as file:
                 file.truncate(start)
                 file.seek(start)
-                for chunk in response.iter_raw(CHUNK_BYTES):
+                for chunk in response.iter_raw():  # as it comes: what is held back would be lost with the connection
                     file.write(chunk)
                     start += len(chunk)
                     on_bytes(start)

@@ -1,5 +1,6 @@
 """Chosen layers over all text tokens, in one pass, as shards that say what they are."""
 
+# pyright: basic
 from __future__ import annotations
 
 import numpy as np

@@ -1,5 +1,6 @@
 """Text comes from a hub, a folder, or the Python installation that is on every machine."""
 
+# pyright: basic
 from __future__ import annotations
 
 import json

@@ -1,5 +1,6 @@
 """Text becomes packed contexts that read back as the text it was."""
 
+# pyright: basic
 from __future__ import annotations
 
 import numpy as np
@@ -17,13 +18,14 @@ def model(request, tmp_path):
     return request.param(tmp_path / "model")
 
 
-def tokenize(tmp_path, model, text, **config):
+def tokenize(tmp_path, model, text, **changes):
+    config = {"context_length": 16, **changes}
     return run_kind(tmp_path / "job", "dataset.tokenize", config, inputs={"dataset": text, "model": model})
 
 
 def test_every_word_is_there_in_full_contexts(tmp_path, model):
     text = some_text(tmp_path / "text")
-    ran = tokenize(tmp_path, model, text, context_length=16, mix_files=False)
+    ran = tokenize(tmp_path, model, text, mix_files=False)
     assert ran.result["outcome"] == "completed"
     store, tokenizer = TokenStore(ran.outputs["tokens"]), load_tokenizer(model)
     words = " ".join(path.read_text() for path in sorted(text.glob("*.txt"))).split()
@@ -36,7 +38,7 @@ def test_every_word_is_there_in_full_contexts(tmp_path, model):
 
 
 def test_it_stops_at_the_budget_and_counts_by_it(tmp_path, model):
-    ran = tokenize(tmp_path, model, some_text(tmp_path / "text"), context_length=16, max_tokens=100)
+    ran = tokenize(tmp_path, model, some_text(tmp_path / "text"), max_tokens=100)
     assert TokenStore(ran.outputs["tokens"]).manifest.tokens == 96
     counters = [data["counters"][0] for data in ran.of(EventKind.COUNTERS) if data["phase"] == "tokenizing"]
     assert counters[-1]["unit"] == "token"
@@ -56,7 +58,12 @@ def test_a_dataset_without_text_is_refused_by_field(tmp_path, model):
 def test_the_same_text_gives_the_same_bytes(tmp_path, model):
     text = some_text(tmp_path / "text")
     runs = [
-        run_kind(tmp_path / name, "dataset.tokenize", {"seed": 4}, inputs={"dataset": text, "model": model})
+        run_kind(
+            tmp_path / name,
+            "dataset.tokenize",
+            {"seed": 4, "context_length": 16},
+            inputs={"dataset": text, "model": model},
+        )
         for name in ("a", "b")
     ]
     first, second = ((ran.outputs["tokens"] / "tokens.bin").read_bytes() for ran in runs)
@@ -65,6 +72,9 @@ def test_the_same_text_gives_the_same_bytes(tmp_path, model):
 
 def test_a_cancelled_run_declares_nothing(tmp_path, model):
     inputs = {"dataset": some_text(tmp_path / "text"), "model": model}
-    ran = run_kind(tmp_path / "job", "dataset.tokenize", {}, inputs=inputs, prepare=lambda control: control.cancel())
+    config = {"context_length": 16}
+    ran = run_kind(
+        tmp_path / "job", "dataset.tokenize", config, inputs=inputs, prepare=lambda control: control.cancel()
+    )
     assert ran.result["outcome"] == "cancelled"
     assert not ran.artifacts

@@ -1,5 +1,6 @@
 """A model comes whole and verified, however often the connection breaks."""
 
+# pyright: basic
 from __future__ import annotations
 
 import hashlib
@@ -54,7 +55,9 @@ def test_a_model_from_the_hub_is_verified_and_described(hub, tmp_path):
 
 
 def test_bytes_are_counted_over_all_and_by_file(hub, tmp_path):
-    counters = [data["counters"] for data in download(tmp_path).of(EventKind.COUNTERS) if data["phase"] == "downloading"]
+    counters = [
+        data["counters"] for data in download(tmp_path).of(EventKind.COUNTERS) if data["phase"] == "downloading"
+    ]
     total = len(WEIGHTS) + len(FILES["config.json"])
     assert counters[-1][0] == {"unit": "byte", "current": total, "total": total}
 

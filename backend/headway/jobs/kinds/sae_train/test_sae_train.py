@@ -1,5 +1,6 @@
 """SAEs from stored activations: watched, stopped, taken up bit for bit, exported."""
 
+# pyright: basic
 from __future__ import annotations
 
 import math
@@ -179,4 +180,12 @@ def test_values_that_are_not_finite_fail_as_diverged_with_the_step(tmp_path, sto
 
 
 def test_k_aux_is_the_power_of_two_nearest_to_half_of_d_in():
-    assert [half_as_power_of_two(d_in) for d_in in (2, 16, 384, 512, 576, 768, 4096)] == [1, 8, 256, 256, 256, 512, 2048]
+    assert [half_as_power_of_two(d_in) for d_in in (2, 16, 384, 512, 576, 768, 4096)] == [
+        1,
+        8,
+        256,
+        256,
+        256,
+        512,
+        2048,
+    ]

@@ -1,0 +1,120 @@
+"""Rows/s of one whole TopK step at 384 -> 3072, batch 4096, k 32, and its ratio to the five bare matmuls of a dense
+step, both measured in turns in this run.
+
+    python backend/bench/sae_step.py [--steps 30] [--threads 2]
+
+A step is all that training does: rows out of a memory-mapped store, forward, gradients, AuxK (with as many dead features
+as `--dead` says), projection, clip, Adam, renorm, metrics.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from headway.ml.activations.manifest import Manifest
+from headway.ml.activations.reader import HookReader, RowOrder
+from headway.ml.activations.writer import HookWriter
+from headway.ml.sae.schedule import Schedule
+from headway.ml.sae.topk import TopKObjective
+from headway.ml.sae.trainer import SaeTrainer, TrainerConfig
+
+D_IN, D_SAE, BATCH, K, ROWS = 384, 3072, 4096, 32, 65_536
+NEVER = 1 << 40
+
+
+def make_reader(folder: Path) -> HookReader:
+    """A store of rows that are sparse mixes of fixed directions, as activations are."""
+    generator = torch.Generator().manual_seed(0)
+    directions = torch.nn.functional.normalize(torch.randn(1024, D_IN, generator=generator), dim=1)
+    writer = HookWriter(folder, layer=0, hook="resid_post", d_in=D_IN, dtype="bfloat16")
+    for _ in range(0, ROWS, BATCH):
+        codes = torch.rand(BATCH, 1024, generator=generator)
+        writer.append(codes.mul_(codes > 0.98) @ directions * 5 + 0.05 * torch.randn(BATCH, D_IN, generator=generator))
+    entry = writer.finish(lambda _: None)
+    return HookReader(
+        folder, Manifest(dtype="bfloat16", d_in=D_IN, rows=ROWS, model={}, tokens={}, hooks=[entry]), entry
+    )
+
+
+def make_trainer(reader: HookReader, order: RowOrder, dtype: torch.dtype | None, dead: int) -> SaeTrainer:
+    """A trainer with `dead` features that AuxK works on at every step."""
+    config = TrainerConfig(
+        D_SAE, TopKObjective(K, 256, encode_dtype=dtype), Schedule(1e-3, 1_000_000, 10), NEVER if dead else 10_000_000
+    )
+    trainer = SaeTrainer.fresh(config, reader.gather(next(order.epoch(0))), seed=0)
+    trainer.rows_since_fired[:dead] = 2 * NEVER
+    trainer.weights.b_enc[:dead] = -100.0
+    return trainer
+
+
+def five_matmuls() -> Callable[[], None]:
+    """The matrix products a dense step cannot do without."""
+    x, w, z, v = (torch.randn(*shape) for shape in ((BATCH, D_IN), (D_IN, D_SAE), (BATCH, D_SAE), (D_SAE, D_IN)))
+    wide, narrow = torch.empty(BATCH, D_SAE), torch.empty(BATCH, D_IN)
+    g_dec, g_enc = torch.empty(D_SAE, D_IN), torch.empty(D_IN, D_SAE)
+
+    def run() -> None:
+        torch.mm(x, w, out=wide)
+        torch.mm(z, v, out=narrow)
+        torch.mm(z.t(), x, out=g_dec)
+        torch.mm(x, v.t(), out=wide)
+        torch.mm(x.t(), z, out=g_enc)
+
+    return run
+
+
+def step_of(trainer: SaeTrainer, reader: HookReader, order: RowOrder) -> Callable[[], None]:
+    """One step on the next batch, over and over."""
+    batches = iter([indices for epoch in range(200) for indices in order.epoch(epoch)])
+
+    def run() -> None:
+        trainer.step(reader.gather(next(batches), 2.0))
+
+    return run
+
+
+def measure(runs: dict[str, Callable[[], None]], steps: int) -> dict[str, float]:
+    """Median seconds of each, taken in turns so that a noisy neighbour meets them all."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for number in range(steps + 3):
+        for name, run in runs.items():
+            started = time.perf_counter()
+            run()
+            if number >= 3:
+                times[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=30)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--dead", type=int, default=100)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    with tempfile.TemporaryDirectory() as folder:
+        reader, order = make_reader(Path(folder)), RowOrder(ROWS, BATCH, seed=0)
+        runs = {"five bare matmuls": five_matmuls()}
+        for name, dtype, dead in (
+            ("TopK step, fp32", None, 0),
+            (f"TopK step, fp32, AuxK on {options.dead} dead", None, options.dead),
+            ("TopK step, bf16 encode", torch.bfloat16, 0),
+        ):
+            runs[name] = step_of(make_trainer(reader, order, dtype, dead), reader, order)
+        medians = measure(runs, options.steps)
+    bare = medians["five bare matmuls"]
+    print(f"{D_IN} -> {D_SAE}, batch {BATCH}, k {K}, {options.threads} threads, torch {torch.__version__}")
+    for name, seconds in medians.items():
+        print(f"{name:36s} {1e3 * seconds:8.1f} ms {BATCH / seconds:10,.0f} rows/s {bare / seconds:6.2f} x")
+
+
+if __name__ == "__main__":
+    main()

