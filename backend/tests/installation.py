@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import httpx
 import psutil
 
 from headway.bootstrap import Runtime, open_runtime
@@ -51,6 +53,7 @@ class Installation:
     runtime: Runtime
     environment: dict[str, str]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    apis: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def engine(self) -> Any:
@@ -116,6 +119,20 @@ class Installation:
         self.workers.append(worker)
         return worker
 
+    def start_api(self, **environment: str) -> str:
+        """Start an API process and answer its address once it is up; it ends with the test run in any case."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        named = {"HEADWAY_PORT": str(port), PARENT_PID: str(os.getpid())} | environment
+        log = Path(self.environment["HEADWAY_DATA_DIR"]) / f"api-{port}.log"
+        with log.open("ab") as output:
+            command = [sys.executable, "-m", "headway.cli.main", "api"]
+            self.apis.append(subprocess.Popen(command, env=self.environment | named, stdout=output, stderr=output))
+        address = f"http://127.0.0.1:{port}"
+        wait_until(lambda: _answers(address), what=f"the API (see {log})")
+        return address
+
     def kill_worker(self, worker: subprocess.Popen[bytes]) -> None:
         """SIGKILL the worker's whole tree, as a power cut would."""
         processes = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
@@ -126,14 +143,22 @@ class Installation:
 
     def close(self) -> None:
         """Stop every worker and close the runtime."""
-        for worker in self.workers:
-            worker.send_signal(signal.SIGTERM)
-        for worker in self.workers:
+        processes = [*self.workers, *self.apis]
+        for process in processes:
+            process.send_signal(signal.SIGTERM)
+        for process in processes:
             try:
-                worker.wait(timeout=20)
+                process.wait(timeout=20)
             except subprocess.TimeoutExpired:
-                worker.kill()
+                process.kill()
         self.runtime.close()
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(f"{address}/readyz", timeout=1).status_code == 200
+    except httpx.HTTPError:
+        return False
 
 
 @contextmanager
