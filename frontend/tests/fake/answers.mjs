@@ -107,7 +107,7 @@ function act(world, id, action) {
 
 function list(world, query) {
   const match = (item) =>
-    (!query.get("state") || item.state === query.get("state")) && (!query.get("kind") || item.kind === query.get("kind")) &&
+    (!query.get("state") || query.get("state").split(",").includes(item.state)) && (!query.get("kind") || item.kind === query.get("kind")) &&
     (!query.get("q") || `${item.name} ${item.id}`.toLowerCase().includes(query.get("q").toLowerCase()));
   return [200, { items: world.jobs.filter(match), next_cursor: null }];
 }
@@ -120,7 +120,7 @@ export function answer(world, method, path, query, body) {
   if (root === "kinds") return [200, { items: ALL_KINDS }];
   if (root === "settings") return [200, { items: SETTINGS }];
   if (root === "artifacts") return [200, { items: ARTIFACTS.filter((item) => !query.get("type") || item.type === query.get("type")), next_cursor: null }];
-  if (root === "system") return [200, { items: [{ name: "alder", last_seen_at: new Date().toISOString(), cpus: 2, memory_mb: 8192, gpus: 0, slots: { cpu: 1, io: 2 }, workers: 2 }] }];
+  if (root === "system") return [200, { items: [{ name: "alder", last_seen_at: new Date().toISOString(), cpus: 2, memory_mb: 8192, gpus: [], slots: { cpu: 1, io: 2 }, workers: [{ id: "alder-1", pid: 4711, slots: { cpu: 1, io: 2 } }] }] }];
   if (root === "studies") return id ? [200, world.studyNow()] : [200, { items: [world.studyNow()], next_cursor: null }];
   if (root !== "jobs") return problem(404, "Not found", `There is nothing at ${path}.`);
   if (!id) return method === "POST" ? submit(world, body) : list(world, query);

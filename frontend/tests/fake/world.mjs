@@ -15,7 +15,7 @@ export function job(rest = {}) {
   const created = Date.now() - 900_000;
   return {
     id: newId(), kind: "sae.train", name: null, tags: [], notes: null, owner: "admin", state: "queued", attempt: 0, percent: 0, phase: null,
-    phases: [], counters: [], rate: null, eta_seconds: null, eta_low_seconds: null, eta_high_seconds: null, liveness: null, revision: 1,
+    phases: [], counters: [], rate: null, rate_unit: "step", queue: "cpu", eta_seconds: null, eta_low_seconds: null, eta_high_seconds: null, liveness: null, revision: 1,
     message: null, metrics: {}, config: {}, resources: {}, environment: null, error: null, study_id: null, depends_on: [], waiting_for: null,
     retry_of: null, created_at: iso(created), queued_at: iso(created), started_at: null, finished_at: null, updated_at: iso(), ...rest,
   };
@@ -106,7 +106,7 @@ export class World {
   }
 
   waiting() {
-    return job({ kind: "sae.evaluate", name: "evaluation", state: "waiting", waiting_for: ["train"], phases: [] });
+    return job({ kind: "sae.evaluate", name: "evaluation", state: "waiting", waiting_for: [this.running.id], phases: [] });
   }
 
   others(now) {

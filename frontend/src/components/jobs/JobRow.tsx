@@ -12,11 +12,13 @@ interface JobRowProps {
   job: Job;
   /** Instead of the job's name. */
   name?: ReactNode;
+  /** Names of other jobs by id, to say what this one waits for. */
+  names?: ReadonlyMap<string, string>;
 }
 
 /** A job at a glance: what runs, how far, how fast, until when. The whole row leads to its page. */
-export function JobRow({ job, name }: JobRowProps) {
-  const text = activity(job);
+export function JobRow({ job, name, names }: JobRowProps) {
+  const text = activity(job, names);
   return (
     <Link to="/jobs/$id" params={{ id: job.id }} className={classes.row} data-state={job.state}>
       <StateMark state={job.state} />
@@ -31,7 +33,7 @@ export function JobRow({ job, name }: JobRowProps) {
         </span>
       </span>
       <span className={`figures ${classes.percent}`}>{percent(job.percent)}</span>
-      <span className={`figures ${classes.rate}`}>{job.state === "running" ? rate(job.rate, job.counters.at(-1)?.unit) : ""}</span>
+      <span className={`figures ${classes.rate}`}>{job.state === "running" ? rate(job.rate, job.rate_unit ?? "") : ""}</span>
       <Eta job={job} className={`figures ${classes.eta}`} />
     </Link>
   );

@@ -13,18 +13,20 @@ export function titleOf(phase: { name: string; title?: string }): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-/** One line that says what a job does now, or why it does nothing. */
-export function activity(job: Job): string {
+/** One line that says what a job does now, or why it does nothing; `names` tells other jobs' names by id. */
+export function activity(job: Job, names?: ReadonlyMap<string, string>): string {
   if (job.state === "failed") return job.error?.message ?? "failed";
-  if (job.state === "waiting") return waitingText(job.waiting_for);
+  if (job.state === "waiting") return waitingText(job.waiting_for, names);
   if (job.state === "queued") return "in the queue";
   const parts = [job.state === "completed" ? "" : phaseTitle(job), counters(job.counters)];
   return parts.filter(Boolean).join(" · ") || (job.message ?? "");
 }
 
-function waitingText(waiting: Job["waiting_for"]): string {
-  const names = Array.isArray(waiting) ? waiting.join(", ") : waiting;
-  return names ? `waits for ${names}` : "waits";
+/** What a job waits for, by name where all names are known, else how many. */
+export function waitingText(ids: string[], names: ReadonlyMap<string, string> = new Map()): string {
+  const known = ids.flatMap((id) => names.get(id) ?? []);
+  if (known.length === ids.length && ids.length > 0) return `waits for ${known.join(", ")}`;
+  return ids.length === 1 ? "waits for another job" : `waits for ${ids.length} other jobs`;
 }
 
 export const nameOf = (job: Pick<Job, "name" | "kind">): string => job.name || job.kind;

@@ -46,10 +46,12 @@ function Segment({ phase, job }: { phase: Phase; job: Progress }) {
   );
 }
 
+const WHOLE = { name: "", title: "", weight: 1, eta_seconds: null, started_at: null, finished_at: null, error: null };
+
 /** Phases that take part; a job whose plan is not told yet is one piece. */
 export function phasesOf(job: Pick<Job, "state" | "percent" | "phases">): Phase[] {
   const running = job.phases.filter((phase) => phase.weight > 0 && phase.state !== "skipped");
   if (running.length > 0) return running;
   const state = isFinal(job.state) ? "completed" : "pending";
-  return [{ name: "", weight: 1, state, percent: job.percent, eta_seconds: null, started_at: null, finished_at: null }];
+  return [{ ...WHOLE, state, percent: job.percent }];
 }

@@ -29,9 +29,11 @@ export function append(tail: Tail, push: Pick<MetricsPush, "attempt" | "points">
   return { attempt: push.attempt, from, curves };
 }
 
+const NOTHING: Series = { name: "", steps: [], values: [], nonfinite: {} };
+
 /** The whole curve of a metric: the base up to where the tail takes over, then the tail. Each step once. */
 export function join(base: Metrics | undefined, tail: Tail, name: string): Curve {
-  const series: Omit<Series, "name"> = base?.series.find((item) => item.name === name) ?? { steps: [], values: [] };
+  const series = base?.series.find((item) => item.name === name) ?? NOTHING;
   const kept = tail.from === null ? series.steps.length : firstAtLeast(series.steps, tail.from);
   const steps = series.steps.slice(0, kept);
   const values = series.values.slice(0, kept);
@@ -45,7 +47,7 @@ export function join(base: Metrics | undefined, tail: Tail, name: string): Curve
 }
 
 /** The wire names what was not finite by index; a curve that is cut and joined needs it by step. */
-function marksOf({ steps, nonfinite = {} }: Omit<Series, "name">): Record<number, string> {
+function marksOf({ steps, nonfinite = {} }: Series): Record<number, string> {
   return Object.fromEntries(Object.entries(nonfinite).map(([index, kind]) => [steps[Number(index)], kind]));
 }
 

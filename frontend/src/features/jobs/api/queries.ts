@@ -13,10 +13,16 @@ export interface JobFilter {
 
 const PAGE_SIZE = 50;
 
+/** What the list's filter calls by one word; the API's own states work in the address too. */
+const STATE_GROUPS: Record<string, string> = {
+  active: "running,pausing,paused,cancelling",
+  waiting: "waiting,queued",
+};
+
 const jobList = (filter: JobFilter) =>
   infiniteQueryOptions({
     queryKey: keys.jobList(filter),
-    queryFn: ({ pageParam, signal }) => api<Page<Job>>("/jobs", { query: { ...filter, cursor: pageParam, limit: PAGE_SIZE }, signal }),
+    queryFn: ({ pageParam, signal }) => api<Page<Job>>("/jobs", { query: { ...filter, state: STATE_GROUPS[filter.state ?? ""] ?? filter.state, cursor: pageParam, limit: PAGE_SIZE }, signal }),
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor,
     structuralSharing: (held, incoming) => mergePages(held as JobPages | undefined, incoming as JobPages),

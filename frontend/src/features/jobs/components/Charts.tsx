@@ -24,7 +24,7 @@ export function Charts({ job }: { job: Job }) {
       {shown.length === 0 ? (
         <p className="dim">{curves.isPending ? " " : isFinal(job.state) ? "None were logged." : "None yet. They appear with the first step that logs one."}</p>
       ) : (
-        <div className={classes.grid}>
+        <div className={classes.grid} data-count={shown.length}>
           {shown.map((item) => (
             <Chart key={item.name} range={range} {...item} />
           ))}

@@ -6,8 +6,8 @@ import classes from "./JobsPage.module.css";
 
 const STATES = [
   { value: "", label: "All" },
-  { value: "running", label: "Running" },
-  { value: "queued", label: "Queued" },
+  { value: "active", label: "Active" },
+  { value: "waiting", label: "Waiting" },
   { value: "completed", label: "Completed" },
   { value: "failed", label: "Failed" },
 ];

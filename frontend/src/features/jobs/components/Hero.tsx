@@ -1,4 +1,4 @@
-import { phaseTitle } from "@/components/jobs/activity";
+import { phaseTitle, waitingText } from "@/components/jobs/activity";
 import { counters, percent } from "@/lib/format/numbers";
 import type { Job } from "@/types/api";
 import classes from "./Hero.module.css";
@@ -16,7 +16,7 @@ export function Hero({ job }: { job: Job }) {
           <span className={classes.sign}>{sign}</span>
         </div>
         <div className={classes.now}>
-          <div className={classes.phase}>{phaseTitle(job) || (job.state === "queued" ? "In the queue" : " ")}</div>
+          <div className={classes.phase}>{headline(job)}</div>
           <div className={`figures ${classes.counters}`}>{counters(job.counters) || " "}</div>
         </div>
         <HeroFacts job={job} />
@@ -25,4 +25,10 @@ export function Hero({ job }: { job: Job }) {
       <p className={classes.message}>{job.message ?? " "}</p>
     </section>
   );
+}
+
+/** The phase a job is in, or why it is in none. */
+function headline(job: Job): string {
+  const text = job.state === "waiting" ? waitingText(job.waiting_for) : job.state === "queued" ? "in the queue" : phaseTitle(job);
+  return text ? text.charAt(0).toUpperCase() + text.slice(1) : " ";
 }

@@ -13,7 +13,7 @@ export function HeroFacts({ job }: { job: Job }) {
   const elapsed = job.started_at ? (end - Date.parse(job.started_at)) / 1000 : null;
   return (
     <dl className={classes.facts}>
-      <Fact name="Rate">{job.state === "running" ? rate(job.rate, job.counters.at(-1)?.unit) : "–"}</Fact>
+      <Fact name="Rate">{job.state === "running" ? rate(job.rate, job.rate_unit ?? "") : "–"}</Fact>
       <Fact name={job.finished_at ? "Took" : "Elapsed"}>{duration(elapsed)}</Fact>
       <Fact name="Attempt">{job.attempt || "–"}</Fact>
       <Fact name="Liveness">{isActive(job.state) ? <Liveness job={job} /> : "–"}</Fact>

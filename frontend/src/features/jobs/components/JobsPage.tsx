@@ -1,5 +1,6 @@
 import { Button } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
+import { nameOf } from "@/components/jobs/activity";
 import { JobRow } from "@/components/jobs/JobRow";
 import { Empty } from "@/components/ui/Empty";
 import { FailedRead } from "@/components/ui/Notice";
@@ -20,6 +21,7 @@ export function JobsPage({ filter, onFilter }: JobsPageProps) {
   const kinds = useKinds().data?.items.map((kind) => kind.name) ?? [];
   const { data, error, refetch, hasNextPage, fetchNextPage, isFetchingNextPage } = useJobs(filter);
   const jobs = data?.pages.flatMap((page) => page.items) ?? [];
+  const names = new Map(jobs.map((job) => [job.id, nameOf(job)]));
   const newJob = (
     <Button component={Link} to="/submit">
       New job
@@ -33,7 +35,7 @@ export function JobsPage({ filter, onFilter }: JobsPageProps) {
       {data && jobs.length === 0 && <NoJobs isFiltered={Object.values(filter).some(Boolean)} onClear={() => onFilter({})} />}
       <div className={classes.list}>
         {jobs.map((job) => (
-          <JobRow key={job.id} job={job} />
+          <JobRow key={job.id} job={job} names={names} />
         ))}
       </div>
       {hasNextPage && (

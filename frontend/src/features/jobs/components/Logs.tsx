@@ -33,6 +33,7 @@ export function Logs({ job }: { job: Job }) {
         <p className="dim">{isFinal(job.state) ? "Nothing was logged." : "Nothing logged yet."}</p>
       ) : (
         <div className={classes.box} ref={box} onScroll={onScroll} tabIndex={0} role="log" aria-live="off" aria-label="Log">
+          {lines.length === 0 && !isPending && <p className="dim">Nothing logged yet.</p>}
           {lines.map((line) => (
             <Line key={line.no} line={line} />
           ))}

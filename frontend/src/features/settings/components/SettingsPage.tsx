@@ -1,5 +1,6 @@
 import { SegmentedControl, useMantineColorScheme } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { Fragment } from "react";
 import { FailedRead } from "@/components/ui/Notice";
 import { Page, Section } from "@/components/ui/Page";
 import { type Column, Table } from "@/components/ui/Table";
@@ -15,11 +16,34 @@ const SCHEMES = [
 const show = (value: Json): string => (value === null ? "–" : typeof value === "string" ? value : JSON.stringify(value));
 const isChanged = (setting: Setting): boolean => setting.value !== null && show(setting.value) !== show(setting.default);
 
+/** A long name that may be broken after its underscores, and nowhere else. */
+function breakable(name: string) {
+  return name.split(/(?<=_)/).map((part, i) => (
+    <Fragment key={i}>
+      {part}
+      <wbr />
+    </Fragment>
+  ));
+}
+
+/** What stands between backticks is code. */
+function prose(text: string) {
+  return text.split("`").map((part, i) =>
+    i % 2 ? (
+      <code key={i} className="mono">
+        {part}
+      </code>
+    ) : (
+      part
+    ),
+  );
+}
+
 const COLUMNS: Column<Setting>[] = [
-  { title: "Variable", cell: (item) => <span className="mono">{item.name}</span> },
+  { title: "Variable", cell: (item) => <span className="mono">{breakable(item.name)}</span> },
   { title: "Value", cell: (item) => <span className="mono" style={{ fontWeight: isChanged(item) ? 700 : 400 }}>{show(item.value)}</span> },
   { title: "Default", cell: (item) => <span className="mono dim">{show(item.default)}</span>, secondary: true },
-  { title: "What it does", cell: (item) => item.description, secondary: true },
+  { title: "What it does", cell: (item) => prose(item.description), secondary: true },
 ];
 
 /** How this page looks, and how the server is set up. */

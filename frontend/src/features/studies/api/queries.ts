@@ -2,12 +2,12 @@ import { useQuery } from "@tanstack/react-query";
 import { api } from "@/lib/api/client";
 import { keys, mergeStudy } from "@/lib/jobs/cache";
 import { usePolling } from "@/lib/live/usePolling";
-import type { Page, Study, StudySummary } from "@/types/api";
+import type { Page, Study } from "@/types/api";
 
 export function useStudies() {
   return useQuery({
     queryKey: keys.studies,
-    queryFn: ({ signal }) => api<Page<StudySummary>>("/studies", { signal }),
+    queryFn: ({ signal }) => api<Page<Study>>("/studies", { signal }),
     refetchInterval: usePolling(),
   });
 }

@@ -7,7 +7,7 @@ import { ProgressBar } from "@/components/ui/ProgressBar";
 import { StateMark } from "@/components/ui/StateBadge";
 import { percent } from "@/lib/format/numbers";
 import { useJobFeed } from "@/lib/jobs/useJobFeed";
-import type { StudySummary } from "@/types/api";
+import type { Study } from "@/types/api";
 import { useStudies } from "../api/queries";
 import classes from "./StudiesPage.module.css";
 
@@ -34,7 +34,7 @@ export function StudiesPage() {
   );
 }
 
-function StudyRow({ study }: { study: StudySummary }) {
+function StudyRow({ study }: { study: Study }) {
   return (
     <Link to="/studies/$id" params={{ id: study.id }} className={classes.row}>
       <StateMark state={study.state} />

@@ -16,6 +16,7 @@ export function StudyPage({ id }: { id: string }) {
   useJobFeed();
   const { data: study, error, refetch, dataUpdatedAt } = useStudy(id);
   if (!study) return <Page title={error ? "Study" : " "}>{error && <FailedRead error={error} retry={() => void refetch()} />}</Page>;
+  const names = new Map(study.jobs.map((job) => [job.id, job.key]));
   return (
     <Page
       title={study.name}
@@ -39,7 +40,7 @@ export function StudyPage({ id }: { id: string }) {
         <ol className={classes.pipeline}>
           {study.jobs.map((job) => (
             <li key={job.id} className={classes.step}>
-              <JobRow job={job} name={job.key} />
+              <JobRow job={job} name={job.key} names={names} />
             </li>
           ))}
         </ol>

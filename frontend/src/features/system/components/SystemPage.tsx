@@ -11,14 +11,12 @@ import type { Host } from "@/types/api";
 /** Hosts tell of themselves every few seconds; nothing pushes that yet, so the page asks. */
 const ASK_MS = 5_000;
 
-const size = (value: number | unknown[]): number => (Array.isArray(value) ? value.length : value);
-
 const COLUMNS: Column<Host>[] = [
   { title: "Host", cell: (host) => <strong>{host.name}</strong> },
   { title: "CPUs", cell: (host) => host.cpus, align: "right" },
   { title: "Memory", cell: (host) => bytes(host.memory_mb * 1e6), align: "right" },
-  { title: "GPUs", cell: (host) => size(host.gpus), align: "right", secondary: true },
-  { title: "Workers", cell: (host) => size(host.workers), align: "right", secondary: true },
+  { title: "GPUs", cell: (host) => host.gpus.length, align: "right", secondary: true },
+  { title: "Workers", cell: (host) => host.workers.length, align: "right", secondary: true },
   { title: "Slots", cell: (host) => Object.entries(host.slots).map(([queue, n]) => `${queue} ${n}`).join(", ") },
   { title: "Seen", cell: (host) => <Ago at={host.last_seen_at} />, align: "right" },
 ];
