@@ -3,8 +3,8 @@ step, both measured in turns in this run.
 
     python backend/bench/sae_step.py [--steps 30] [--threads 2]
 
-A step is all that training does: rows out of a memory-mapped store, forward, gradients, AuxK (with as many dead features
-as `--dead` says), projection, clip, Adam, renorm, metrics.
+A step is all that training does: rows out of a memory-mapped store, forward, gradients, AuxK (with as many dead
+features as `--dead` says), projection, clip, Adam, renorm, metrics.
 """
 
 from __future__ import annotations

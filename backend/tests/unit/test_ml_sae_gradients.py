@@ -80,6 +80,7 @@ def test_encoding_in_blocks_changes_nothing(monkeypatch):
     weights, rows = problem(3, 50, 12, 40)
     whole = topk_step(weights, rows, TopKObjective(5, 4), torch.arange(10))
     monkeypatch.setattr("headway.ml.sae.topk.ENCODE_BLOCK_ELEMENTS", 40 * 7)
+    monkeypatch.setattr("headway.ml.sae.topk.LEAST_BLOCK_ROWS", 1)
     blocks = topk_step(weights, rows, TopKObjective(5, 4), torch.arange(10))
     for mine, reference in zip(blocks.gradients, whole.gradients, strict=True):
         torch.testing.assert_close(mine, reference, rtol=1e-12, atol=1e-12)
