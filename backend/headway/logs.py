@@ -78,7 +78,11 @@ def configure_logging(settings: Settings, *, service: str, secrets: Sequence[str
 
 def _renderers(settings: Settings) -> list[Processor]:
     if settings.headway_log_format == "console":
-        return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), timestamp_key="ts")]
+        # plain tracebacks: the others show local variables, secrets among them
+        plain = structlog.dev.plain_traceback
+        return [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), timestamp_key="ts", exception_formatter=plain)
+        ]
     return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
 
 

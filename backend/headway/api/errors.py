@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from pydantic import ValidationError
 
+from headway.api.route import REQUEST_ID
 from headway.errors import FieldProblem, HeadwayError, InvalidInputError, UnauthorizedError
 
 log = structlog.get_logger(__name__)
@@ -104,4 +105,4 @@ def _detail(request: web.Request, error: web.HTTPException) -> str:
 
 
 def _id(request: web.Request) -> str:
-    return str(request.get("request_id", "-"))
+    return request.get(REQUEST_ID, "-")

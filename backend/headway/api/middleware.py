@@ -10,6 +10,7 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from headway.api.route import REQUEST_ID
 from headway.api.state import API
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -44,9 +45,9 @@ log = structlog.get_logger(__name__)
 async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request an id, log it when it is over, and count how long it took."""
     given = request.headers.get("X-Request-ID", "")
-    request["request_id"] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    request[REQUEST_ID] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
     started = time.perf_counter()
-    with structlog.contextvars.bound_contextvars(request_id=request["request_id"]):
+    with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]):
         response = await handler(request)
         if not isinstance(response, web.WebSocketResponse):
             _note(request, response.status, time.perf_counter() - started)
@@ -80,7 +81,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     """Security headers on every response, streams included."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
-    response.headers["X-Request-ID"] = str(request.get("request_id", ""))
+    response.headers["X-Request-ID"] = request.get(REQUEST_ID, "")
     if request.path.startswith("/api/"):
         response.headers.setdefault("Cache-Control", "no-store")
     origin = _named_origin(request)

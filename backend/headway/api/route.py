@@ -30,6 +30,7 @@ class Identity:
 
 
 ANYBODY = Identity("open")
+REQUEST_ID = web.RequestKey("request_id", str)
 
 
 @dataclass(frozen=True, slots=True)

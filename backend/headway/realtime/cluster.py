@@ -30,7 +30,14 @@ class Cluster(AsyncRedisManager):
         options = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
         super().__init__(url, redis_options=options)
         self._on_deaf = on_deaf
-        self.listening = False
+        self._listening = asyncio.Event()
+
+    async def hears(self, seconds: float) -> bool:
+        """Whether it listens, now or within `seconds`."""
+        try:
+            return await asyncio.wait_for(self._listening.wait(), seconds)
+        except TimeoutError:
+            return False
 
     async def close(self) -> None:
         """Stop listening."""
@@ -47,7 +54,7 @@ class Cluster(AsyncRedisManager):
                     told = False
                     yield data
             except (RedisError, OSError, TimeoutError) as error:
-                self.listening = False
+                self._listening.clear()
                 if not told:
                     log.warning("nothing can be pushed: Redis does not answer", error=str(error))
                     told = True
@@ -57,7 +64,7 @@ class Cluster(AsyncRedisManager):
     async def _listen_once(self) -> AsyncIterator[bytes]:
         async with Redis.from_url(self.redis_url, **self.redis_options) as client, client.pubsub() as pubsub:
             await pubsub.subscribe(self.channel)
-            self.listening = True
+            self._listening.set()
             log.info("pushes flow")
             while True:
                 message = await _next(pubsub)

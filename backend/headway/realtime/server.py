@@ -26,7 +26,9 @@ MOST_SUBSCRIPTIONS = 200
 MOST_REQUESTS_AT_ONCE = 32
 MOST_UNSENT = 500
 SIGN_IN_SECONDS = 10.0
+DEAF_SECONDS = 1.0
 LARGEST_REQUEST_BYTES = 16_384
+_SIGNED_IN = web.RequestKey("signed_in", bool)
 _RANK: Mapping[str, int] = {"viewer": 1, "operator": 2, "admin": 3}
 
 #: The snapshot of a channel and the names in it. Raises HeadwayError for a channel of something that is not there.
@@ -61,7 +63,7 @@ class PushServer:
         self._max_clients = max_clients
         self._compression = compression
         self._clients: dict[str, _Client] = {}
-        self._requests: set[web.Request] = set()
+        self._requests: dict[int, web.Request] = {}
         self.cluster = Cluster(redis_url, on_deaf=self.drop_all)
         self._server = _SocketServer(
             async_mode="aiohttp",
@@ -88,7 +90,7 @@ class PushServer:
         """A handshake, and the connection for as long as it lives. Raises UnavailableError when full or deaf."""
         if len(self._requests) >= self._max_clients:
             raise UnavailableError("Too many clients are connected (HEADWAY_MAX_CLIENTS); poll meanwhile.")
-        if not self.cluster.listening:
+        if not await self.cluster.hears(DEAF_SECONDS):
             # better no socket than a silent one: the client polls until pushes flow again
             raise UnavailableError("Redis cannot be reached, so nothing can be pushed; poll meanwhile.")
         if not self._compression:
@@ -96,13 +98,13 @@ class PushServer:
             headers = request.headers.copy()
             headers.popall("Sec-WebSocket-Extensions", None)
             request = request.clone(headers=headers)
-        self._requests.add(request)
+        self._requests[id(request)] = request
         overdue = asyncio.get_running_loop().call_later(SIGN_IN_SECONDS, _drop_stranger, request)
         try:
             return await self._server.handle_request(request)
         finally:
             overdue.cancel()
-            self._requests.discard(request)
+            del self._requests[id(request)]
 
     def start(self) -> None:
         """Begin to listen; call it with the event loop running."""
@@ -111,7 +113,7 @@ class PushServer:
 
     async def drop_all(self) -> None:
         """Cut every client off: each comes back by itself and takes its snapshots anew."""
-        for request in tuple(self._requests):
+        for request in tuple(self._requests.values()):
             _cut(request)
 
     async def close(self) -> None:
@@ -125,7 +127,7 @@ class PushServer:
         role = await self._authenticate(request, auth)
         if role is None:
             raise ConnectionRefusedError("unauthorized: sign in, or send a valid token as `auth`")
-        request["signed_in"] = True
+        request[_SIGNED_IN] = True
         self._clients[sid] = _Client(role)
 
     async def _disconnect(self, sid: str, reason: str) -> None:
@@ -203,7 +205,7 @@ def _refused(error: str) -> dict[str, Any]:
 
 
 def _drop_stranger(request: web.Request) -> None:
-    if not request.get("signed_in"):
+    if not request.get(_SIGNED_IN):
         _cut(request)
 
 
