@@ -16,6 +16,7 @@ export XDG_CACHE_HOME := $(CURDIR)/.cache
 endif
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export npm_config_update_notifier := false
+export NODE_USE_SYSTEM_CA := 1
 
 .PHONY: help setup demo up test check bench chaos clean
 
@@ -65,10 +66,10 @@ clean:
 
 frontend/node_modules/.installed: frontend/package-lock.json .venv/.installed
 	@echo "Installing the dashboard's packages"
-	@$(NPM) ci --no-audit --no-fund --loglevel=error
+	@$(NPM) install --no-save --no-audit --no-fund --loglevel=error
 	@touch $@
 
 frontend/dist/.built: $(DASHBOARD_SOURCES) frontend/node_modules/.installed
 	@echo "Building the dashboard"
-	@$(NPM) run --silent build
+	@$(NPM) run --silent build -- --logLevel warn
 	@touch $@

@@ -1,4 +1,4 @@
-"""`python up_driver.py`: `headway up` with stand-in programs: one that answers HTTP, one with a job in its own session."""
+"""`python up_driver.py up`: `headway up` with stand-ins: one answers HTTP, one has a job in a session of its own."""
 
 from __future__ import annotations
 
