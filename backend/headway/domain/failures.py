@@ -43,7 +43,15 @@ class Advice:
 _SIGNS: tuple[tuple[FailureClass, tuple[str, ...]], ...] = (
     (
         FailureClass.OOM,
-        ("memoryerror", "outofmemoryerror", "out of memory", "can't allocate memory", "cannot allocate memory"),
+        (
+            "memoryerror",
+            "outofmemoryerror",
+            "out of memory",
+            "can't allocate memory",
+            "cannot allocate memory",
+            "alloc_failed",
+            "bad_alloc",
+        ),
     ),
     (FailureClass.DISK_FULL, ("no space left on device", "disk quota exceeded", "errno 28")),
     (FailureClass.DIVERGED, ("diverged",)),
@@ -60,6 +68,13 @@ _SIGNS: tuple[tuple[FailureClass, tuple[str, ...]], ...] = (
             "connection refused",
             "remoteprotocolerror",
             "networkerror",
+            "network is unreachable",
+            "no route to host",
+            "serverdisconnectederror",
+            "servertimeouterror",
+            "connectiontimeouterror",
+            "clientpayloaderror",
+            "incompleteread",
         ),
     ),
     (FailureClass.TIMEOUT, ("timeouterror",)),
@@ -109,7 +124,7 @@ def _patch(failure_class: FailureClass, config: Mapping[str, Any]) -> dict[str, 
         return {name: config[name] / 3 for name in ("lr", "learning_rate") if isinstance(config.get(name), float)}
     if failure_class is not FailureClass.OOM:
         return {}
-    for name in ("batch_size", "batch_rows", "batch"):
+    for name in ("batch_size", "batch_rows", "batch_tokens", "batch"):
         size = config.get(name)
         if isinstance(size, int) and size > 1:
             steps = config.get("gradient_accumulation_steps")

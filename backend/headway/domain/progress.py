@@ -2,6 +2,9 @@
 
 Events are in the past tense and carry their time (`at`, Unix seconds of the producer). Percent never falls within an
 attempt: a phase's fraction waits when its total grows. Snapshot + events = state; nothing here knows of storage.
+
+Phases may nest (an evaluation inside the training) and take turns. Time is always that of the innermost one, so the
+seconds of all phases add up to the time of the attempt; `outer` holds the ones that wait around it.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ MOST_LATEST_METRICS = 256
 
 
 class PhaseState(StrEnum):
-    """Where a phase stands within its attempt."""
+    """Where a phase stands within its attempt; one that was left and comes again is pending, with its fraction kept."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -28,12 +31,18 @@ class PhaseState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PhaseProgress:
-    """A phase of the plan with how far it is; `weight` is its share of the percent (sum 1 over what runs)."""
+    """A phase of the plan with how far it is; `weight` is its share of the percent (sum 1 over what runs).
+
+    `seconds` is the time spent in it up to when it was last left; `counters` stand as last heard, outermost first,
+    also of a phase to come whose size is known.
+    """
 
     spec: PhaseSpec
     weight: float
     state: PhaseState = PhaseState.PENDING
     fraction: float = 0.0
+    seconds: float = 0.0
+    counters: tuple[Counter, ...] = ()
     started_at: float | None = None
     finished_at: float | None = None
     error: str | None = None
@@ -44,16 +53,32 @@ _PhaseChange = Callable[[PhaseProgress], PhaseProgress]
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All of a job's progress but its state and revision, which are the job row's own."""
+    """All of a job's progress but its state and revision, which are the job row's own.
+
+    `phase` is the innermost phase entered last, `entered_at` since when the time is its own, `outer` the running
+    phases around it, outermost first.
+    """
 
     phases: tuple[PhaseProgress, ...] = ()
     phase: str | None = None
-    counters: tuple[Counter, ...] = ()
+    outer: tuple[str, ...] = ()
+    entered_at: float | None = None
     percent_bp: int = 0
     message: str | None = None
     metrics: Mapping[str, float | None] = field(default_factory=dict[str, float | None])
     step: int | None = None
     updated_at: float | None = None
+
+    @property
+    def counters(self) -> tuple[Counter, ...]:
+        """The counters of the current phase, outermost first."""
+        current = self.current
+        return current.counters if current else ()
+
+    @property
+    def current(self) -> PhaseProgress | None:
+        """The phase that `phase` names."""
+        return next((phase for phase in self.phases if phase.spec.name == self.phase), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +91,7 @@ class PlanSet:
 
 @dataclass(frozen=True, slots=True)
 class PhaseStarted:
-    """A phase was entered (again, perhaps)."""
+    """A phase was entered (again, perhaps), inside the one that runs if there is one."""
 
     at: float
     name: str
@@ -74,16 +99,17 @@ class PhaseStarted:
 
 @dataclass(frozen=True, slots=True)
 class PhaseFinished:
-    """A phase was left with all of it done, or was skipped."""
+    """A phase was left with all of it done, or to be entered `again`, or was skipped."""
 
     at: float
     name: str
     skipped: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class CountersMoved:
-    """The counters of a phase stand so now, outermost first."""
+    """The counters of a phase stand so now, outermost first; of one to come they tell its size."""
 
     at: float
     phase: str
@@ -157,26 +183,51 @@ def _planned(event: PlanSet) -> Snapshot:
 def _phase_started(snapshot: Snapshot, event: PhaseStarted) -> Snapshot:
     def started(phase: PhaseProgress) -> PhaseProgress:
         began = event.at if phase.started_at is None else phase.started_at
-        return replace(phase, state=PhaseState.RUNNING, started_at=began, finished_at=None)
+        return replace(phase, state=PhaseState.RUNNING, started_at=began, finished_at=None, counters=())
 
-    return replace(_with_phase(snapshot, event.name, started), phase=event.name, counters=())
+    around = [*snapshot.outer, snapshot.phase] if _runs(snapshot) else []
+    outer = tuple(name for name in around if name and name != event.name)
+    begun = _with_phase(_timed(snapshot, event.at), event.name, started)
+    return _repercented(_reweighted(replace(begun, phase=event.name, outer=outer, entered_at=event.at)))
 
 
 def _phase_finished(snapshot: Snapshot, event: PhaseFinished) -> Snapshot:
     if event.skipped:
         return _reweighted(_with_phase(snapshot, event.name, lambda phase: replace(phase, state=PhaseState.SKIPPED)))
-    finished = _with_phase(
-        snapshot,
-        event.name,
-        lambda phase: replace(phase, state=PhaseState.COMPLETED, fraction=1.0, finished_at=event.at),
-    )
-    return _repercented(finished)
+
+    def finished(phase: PhaseProgress) -> PhaseProgress:
+        if event.again:
+            return replace(phase, state=PhaseState.PENDING, finished_at=event.at)
+        return replace(phase, state=PhaseState.COMPLETED, fraction=1.0, finished_at=event.at)
+
+    left = _repercented(_with_phase(_timed(snapshot, event.at), event.name, finished))
+    outer = tuple(name for name in snapshot.outer if name != event.name)
+    if event.name != snapshot.phase or not outer:
+        return replace(left, outer=outer)
+    return replace(left, phase=outer[-1], outer=outer[:-1], entered_at=event.at)
+
+
+def _timed(snapshot: Snapshot, at: float) -> Snapshot:
+    """The time since `entered_at` given to the phase it belongs to."""
+    if snapshot.entered_at is None or snapshot.phase is None or not _runs(snapshot):
+        return snapshot
+    spent = max(0.0, at - snapshot.entered_at)
+    counted = _with_phase(snapshot, snapshot.phase, lambda phase: replace(phase, seconds=phase.seconds + spent))
+    return replace(counted, entered_at=at)
+
+
+def _runs(snapshot: Snapshot) -> bool:
+    current = snapshot.current
+    return current is not None and current.state is PhaseState.RUNNING
 
 
 def _counters_moved(snapshot: Snapshot, event: CountersMoved) -> Snapshot:
     reached = fraction(event.counters)
-    moved = _with_phase(snapshot, event.phase, lambda phase: replace(phase, fraction=max(phase.fraction, reached)))
-    return _repercented(replace(moved, counters=event.counters))
+
+    def moved(phase: PhaseProgress) -> PhaseProgress:
+        return replace(phase, fraction=max(phase.fraction, reached), counters=event.counters)
+
+    return _repercented(_with_phase(snapshot, event.phase, moved))
 
 
 def _metrics_logged(snapshot: Snapshot, event: MetricsLogged) -> Snapshot:
@@ -188,9 +239,10 @@ def _metrics_logged(snapshot: Snapshot, event: MetricsLogged) -> Snapshot:
 
 
 def _attempt_ended(snapshot: Snapshot, event: AttemptEnded) -> Snapshot:
+    snapshot = replace(_timed(snapshot, event.at), entered_at=None)
     if event.completed:
         phases = tuple(_closed(phase, event.at) for phase in snapshot.phases)
-        return _repercented(replace(snapshot, phases=phases), completed=True)
+        return _repercented(replace(snapshot, phases=phases, outer=()), completed=True)
     if event.error is None or snapshot.phase is None:
         return snapshot
 

@@ -43,11 +43,38 @@ class JobContext:
         self._control = control
 
     @contextmanager
-    def phase(self, name: str) -> Generator[None]:
-        """Run a declared phase; it may be entered again (train and evaluate in turns) and keeps its own progress."""
-        self._reporter.start_phase(self._spec(name).name)
-        yield
-        self._reporter.finish_phase(name)
+    def phase(
+        self, name: str, *, round: int | None = None, rounds: int | None = None, unit: str = "round"
+    ) -> Generator[None]:
+        """Run a declared phase; inside another one it nests, and the time is then its own.
+
+        A phase that is entered more than once (train and evaluate in turns) says which `round` this is, from 1, and of
+        how many `rounds` if that is known: it keeps its own progress, and only its last round completes it. The round
+        is its outermost counter (`unit` names it), so counters inside count one round:
+
+            for epoch in range(1, epochs + 1):
+                with job.phase("training", round=epoch, rounds=epochs, unit="epoch"):
+                    for batch in job.track(loader, unit="step"): ...
+                with job.phase("evaluating", round=epoch, rounds=epochs, unit="epoch"):
+                    for batch in job.track(held_out, unit="batch"): ...
+
+        Raises ValueError for a phase the kind does not declare and for a round that is not one of `rounds`.
+        """
+        spec = self._spec(name)
+        if round is not None and not 1 <= round <= (rounds or round):
+            raise ValueError(f"round {round} of phase {name!r} is not from 1 to {rounds}")
+        self._reporter.start_phase(spec.name)
+        if round is None:
+            yield
+        else:
+            with self.count(unit=unit, total=rounds, start=round - 1) as counter:
+                yield
+                counter.current = round
+        self._reporter.finish_phase(name, again=round is not None and round != rounds)
+
+    def expect(self, name: str, *, unit: str, total: float) -> None:
+        """Tell the size of a phase to come as soon as it is known (rows, bytes, steps): its ETA is scaled by it."""
+        self._reporter.expect(self._spec(name).name, unit, total)
 
     def skip_phase(self, name: str) -> None:
         """Say that an optional phase does not run this time; its weight goes to the rest."""

@@ -56,16 +56,23 @@ class Reporter:
             self._phases.append((name, len(self._counters)))
             self._writer.event(EventKind.PHASE_STARTED, {"name": name})
 
-    def finish_phase(self, name: str) -> None:
-        """Leave the phase with all of it done."""
+    def finish_phase(self, name: str, *, again: bool = False) -> None:
+        """Leave the phase, with all of it done unless it is entered `again`; the one around it goes on."""
         with self._lock:
             self._flush_counters()
             self._phases = [entry for entry in self._phases if entry[0] != name]
-            self._writer.event(EventKind.PHASE_FINISHED, {"name": name})
+            self._writer.event(EventKind.PHASE_FINISHED, {"name": name} | ({"again": True} if again else {}))
 
     def skip_phase(self, name: str) -> None:
         """Mark a phase as one that does not run."""
         self._writer.event(EventKind.PHASE_FINISHED, {"name": name, "skipped": True})
+
+    def expect(self, name: str, unit: str, total: float) -> None:
+        """Tell the counter a phase to come will have; of a phase that was entered its own counters tell."""
+        with self._lock:
+            if name not in (entry[0] for entry in self._phases):
+                counter = {"unit": unit, "current": 0, "total": total}
+                self._writer.event(EventKind.COUNTERS, {"phase": name, "counters": [counter]})
 
     def push(self, unit: str, current: float, total: float | None) -> LiveCounter:
         """Add an innermost counter."""

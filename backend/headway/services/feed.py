@@ -120,7 +120,7 @@ def _phase_started(at: float, data: Mapping[str, Any]) -> Event:
 
 
 def _phase_finished(at: float, data: Mapping[str, Any]) -> Event:
-    return PhaseFinished(at, data["name"], bool(data.get("skipped")))
+    return PhaseFinished(at, data["name"], bool(data.get("skipped")), bool(data.get("again")))
 
 
 def _message_said(at: float, data: Mapping[str, Any]) -> Event:
