@@ -33,7 +33,7 @@ class Emitter(Protocol):
 
 
 class Publisher:
-    """Sends messages in order from a thread of its own. `interval` is the batch interval in seconds (0: no batching)."""
+    """Sends messages in order from a thread of its own; `interval` is the batch interval in seconds (0: none)."""
 
     def __init__(self, emitter: Emitter, interval: float) -> None:
         self._emitter = emitter
@@ -88,7 +88,7 @@ class Publisher:
         due = list(self._stream)
         self._stream.clear()
         wait: float | None = None
-        for key, message in list(self._newest.items()):
+        for key in list(self._newest):
             rest = 0.0 if self._closing else self._sent_at.get("/".join(key), 0.0) + self._interval - now
             if rest <= 0:
                 due.append(self._newest.pop(key))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
-from headway.domain.endings import Decision, Ending, Outcome, decide
+from headway.domain.endings import Decision, Ending, Outcome, Patience, Tries, decide
 from headway.domain.failures import Failure, FailureClass, advise, classify_error
 from headway.domain.progress import AttemptEnded, Snapshot, apply
 from headway.domain.states import JobState
+from headway.jobs.registry import all_kinds
 from headway.services.feed import Feed
 from headway.services.ports import Signals
 from headway.services.progress_json import progress_json
@@ -26,13 +26,6 @@ from headway.storage.engine import transaction
 from headway.storage.rows import Row
 
 
-@dataclass(frozen=True, slots=True)
-class LossPolicy:
-    """How often a job is started again by itself when it is lost without progress."""
-
-    most_lost_attempts: int
-
-
 def ending_of_result(result: dict[str, Any], *, progressed: bool) -> Ending:
     """What a RESULT record says."""
     error = result.get("error")
@@ -43,13 +36,13 @@ def ending_of_result(result: dict[str, Any], *, progressed: bool) -> Ending:
     return Ending(Outcome.FAILED, Failure(failure_class, message, error.get("traceback", "")), progressed)
 
 
-def finish_attempt(engine: Engine, signals: Signals, feed: Feed, ending: Ending, policy: LossPolicy) -> Row | None:
+def finish_attempt(engine: Engine, signals: Signals, feed: Feed, ending: Ending, patience: Patience) -> Row | None:
     """Commit the end of an attempt that owns its job; None when a later attempt owns it.
 
     Raises UnavailableError with nothing changed: call it again then.
     """
     with transaction(engine) as connection:
-        row = settle_job(connection, feed.job_id, ending, policy, attempt=feed.attempt, snapshot=feed.snapshot)
+        row = settle_job(connection, feed.job_id, ending, patience, attempt=feed.attempt, snapshot=feed.snapshot)
         changed = [row, *_queue_dependents(connection, row)] if row else []
     wake_and_announce(signals, changed)
     return row
@@ -59,7 +52,7 @@ def settle_job(
     connection: Connection,
     job_id: str,
     ending: Ending,
-    policy: LossPolicy,
+    patience: Patience,
     *,
     attempt: int,
     snapshot: Snapshot | None = None,
@@ -71,9 +64,15 @@ def settle_job(
         if source not in (JobState.RUNNING, JobState.PAUSING, JobState.CANCELLING):
             return None
         checked = _checked(connection, job_id, ending)
-        decision = decide(source, checked, row["lost_attempts"], policy.most_lost_attempts)
+        decision = decide(source, checked, _tries(row), patience)
         moved = job_store.move(
-            connection, job_id, decision.target, _values(row, decision, snapshot), attempt=attempt, sources=[source]
+            connection,
+            job_id,
+            decision.target,
+            _values(row, decision, snapshot),
+            attempt=attempt,
+            sources=[source],
+            wait_seconds=decision.wait_seconds,
         )
         if moved is not None:
             _close(connection, job_id, attempt, checked, decision)
@@ -94,9 +93,20 @@ def _checked(connection: Connection, job_id: str, ending: Ending) -> Ending:
     return ending
 
 
+def _tries(row: Row) -> Tries:
+    kind = all_kinds().get(row["kind"])
+    return Tries(row["lost_attempts"], row["transient_failures"], kind is not None and kind.checkpoints)
+
+
 def _values(row: Row, decision: Decision, snapshot: Snapshot | None) -> dict[str, Any]:
-    failure = decision.failure if decision.target is JobState.FAILED else None
-    values: dict[str, Any] = {"lost_attempts": decision.lost_attempts, "error": _error_json(failure, row["config"])}
+    # a job that waits for room or for its next try shows why, as one that failed does
+    shown = decision.target in (JobState.FAILED, JobState.PAUSED) or decision.wait_seconds > 0
+    failure = decision.failure if shown else None
+    values: dict[str, Any] = {
+        "lost_attempts": decision.lost_attempts,
+        "transient_failures": decision.transient_failures,
+        "error": _error_json(failure, row["config"]),
+    }
     completed = decision.target is JobState.COMPLETED
     if snapshot is not None and (snapshot.phases or completed):
         ended = apply(snapshot, AttemptEnded(time.time(), completed, failure.message if failure else None))

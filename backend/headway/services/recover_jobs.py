@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine
 
-from headway.domain.endings import Ending, Outcome
+from headway.domain.endings import Ending, Outcome, Patience
 from headway.domain.failures import Failure, FailureClass
-from headway.services.finish_attempt import LossPolicy, settle_job
+from headway.domain.states import JobState
+from headway.services.finish_attempt import settle_job
 from headway.services.ports import Signals
 from headway.services.submit_job import wake_and_announce
 from headway.storage import jobs as job_store
@@ -34,14 +35,16 @@ class Recovered:
 def recover_jobs(
     engine: Engine,
     signals: Signals,
-    policy: LossPolicy,
+    patience: Patience,
     lease_seconds: float,
     empty_queues: Callable[[], Sequence[str]],
+    roomy_host: str | None = None,
 ) -> Recovered:
     """Take expired leases and lost messages in hand.
 
     `empty_queues` names the queues that hold no message now: only their jobs are sent again, so that messages never
-    pile up. Two reapers at once share the work, since each locks what it mends.
+    pile up. `roomy_host` is a host whose disk has room again for the jobs that wait for it. Two reapers at once share
+    the work, since each locks what it mends.
     """
     changed: list[Row] = []
     with transaction(engine) as connection:
@@ -51,12 +54,16 @@ def recover_jobs(
                 continue
             progressed = any(c["attempt"] == row["attempt"] for c in journal.checkpoints_of(connection, job_id))
             settled = settle_job(
-                connection, job_id, Ending(Outcome.LOST, _LOST, progressed), policy, attempt=row["attempt"]
+                connection, job_id, Ending(Outcome.LOST, _LOST, progressed), patience, attempt=row["attempt"]
             )
             if settled is not None:
                 changed.append(settled)
         for job_id, _ in job_store.queue_ready_waiters(connection):
             row = job_store.get_job(connection, job_id)
+            if row is not None:
+                changed.append(row)
+        for job_id in job_store.paused_for_disk(connection, roomy_host) if roomy_host else ():
+            row = job_store.move(connection, job_id, JobState.QUEUED, {"error": None}, sources=[JobState.PAUSED])
             if row is not None:
                 changed.append(row)
     wake_and_announce(signals, changed)

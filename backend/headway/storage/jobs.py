@@ -50,6 +50,7 @@ _CLAIM = text(f"""
 WITH target AS (
     SELECT id FROM jobs
     WHERE state = 'queued' AND queue = :queue AND (CAST(:id AS text) IS NULL OR id = :id)
+      AND (not_before IS NULL OR not_before <= now())
     ORDER BY priority DESC, queued_at LIMIT 1 FOR UPDATE SKIP LOCKED
 ), j AS (
     UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_owner = :owner,
@@ -81,7 +82,7 @@ RETURNING id, queue
 
 _UNSENT = text("""
 UPDATE jobs SET sent_at = now() WHERE id IN (
-    SELECT id FROM jobs WHERE state = 'queued' AND queue = ANY(:queues)
+    SELECT id FROM jobs WHERE state = 'queued' AND queue = ANY(:queues) AND (not_before IS NULL OR not_before <= now())
       AND (sent_at IS NULL OR sent_at < now() - make_interval(secs => :older_than_seconds))
     ORDER BY priority DESC, queued_at LIMIT :limit FOR UPDATE SKIP LOCKED)
 RETURNING id, queue
@@ -93,7 +94,16 @@ SELECT id FROM jobs WHERE state IN ('running', 'pausing', 'cancelling') AND leas
 ORDER BY lease_expires_at LIMIT 100 FOR UPDATE SKIP LOCKED
 """)
 
-_ANY_QUEUED = text("SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND queue = :queue)")
+_ANY_QUEUED = text(
+    "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND queue = :queue "
+    "AND (not_before IS NULL OR not_before <= now()))"
+)
+
+_PAUSED_FOR_DISK = text("""
+SELECT j.id FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
+WHERE j.state = 'paused' AND j.error->>'class' = 'DISK_FULL' AND a.host = :host
+ORDER BY j.updated_at LIMIT 100 FOR UPDATE OF j SKIP LOCKED
+""")
 
 _COUNT_LOGS = text("UPDATE jobs SET logs_count = logs_count + :lines WHERE id = :id RETURNING logs_count")
 
@@ -215,10 +225,12 @@ def move(
     *,
     attempt: int | None = None,
     sources: Iterable[JobState] | None = None,
+    wait_seconds: float = 0.0,
 ) -> Row | None:
     """Move a job to `target` if it is in one of `sources` (by default: any state the move is legal from).
 
-    `attempt` fences: a later attempt's job is left alone. Answers the job, or None when it did not move.
+    `attempt` fences: a later attempt's job is left alone. One that is queued may be claimed after `wait_seconds`.
+    Answers the job, or None when it did not move.
     """
     values = dict(values or {})
     assignments = "".join(f", {name} = :{name}" for name in values)
@@ -230,7 +242,8 @@ def move(
             RETURNING *)
         SELECT {_COLUMNS} FROM j""").bindparams(*_json_binds(values))
     parameters = {
-        "id": job_id, "target": target, "sources": list(sources or sources_of(target)), "attempt": attempt, **values,
+        "id": job_id, "target": target, "wait_seconds": wait_seconds, "sources": list(sources or sources_of(target)),
+        "attempt": attempt, **values,
     }  # fmt: skip
     return one(connection.execute(statement, parameters))
 
@@ -238,7 +251,10 @@ def move(
 _OVER = ", finished_at = now(), lease_owner = NULL, lease_expires_at = NULL"
 #: What goes with a move, by its target.
 _STAMPS: dict[JobState, str] = {
-    JobState.QUEUED: ", queued_at = now(), sent_at = NULL, lease_owner = NULL, lease_expires_at = NULL",
+    JobState.QUEUED: (
+        ", queued_at = now(), sent_at = NULL, lease_owner = NULL, lease_expires_at = NULL, "
+        "not_before = CASE WHEN :wait_seconds > 0 THEN now() + make_interval(secs => :wait_seconds) END"
+    ),
     JobState.PAUSED: ", lease_owner = NULL, lease_expires_at = NULL",
     JobState.COMPLETED: _OVER,
     JobState.FAILED: _OVER,
@@ -282,6 +298,11 @@ def state_counts(connection: Connection) -> dict[str, int]:
 def any_queued(connection: Connection, queue: str) -> bool:
     """Whether a job of the queue waits for a worker."""
     return bool(connection.scalar(_ANY_QUEUED, {"queue": queue}))
+
+
+def paused_for_disk(connection: Connection, host: str) -> list[str]:
+    """Jobs of a host that wait for room on its disk, locked."""
+    return list(connection.scalars(_PAUSED_FOR_DISK, {"host": host}))
 
 
 def count_logs(connection: Connection, job_id: str, lines: int) -> int:

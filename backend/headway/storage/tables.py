@@ -87,6 +87,8 @@ jobs = Table(
     Column(
         "lost_attempts", SmallInteger, nullable=False, server_default="0", comment="ended without progress, in a row"
     ),
+    Column("transient_failures", SmallInteger, nullable=False, server_default="0", comment="retried, in a row"),
+    _time("not_before"),
     Column("revision", BigInteger, nullable=False, server_default="0"),
     Column("percent_bp", Integer, nullable=False, server_default="0"),
     Column("progress", JSONB, nullable=False, server_default="{}"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -13,9 +15,9 @@ from celery.beat import EmbeddedService, Scheduler
 from celery.signals import worker_ready, worker_shutting_down
 
 from headway.bootstrap import RUN_JOB, Runtime, make_celery, open_runtime
+from headway.domain.endings import Patience
 from headway.parent_death import end_with_parent
 from headway.services.claim_job import Claimant
-from headway.services.finish_attempt import LossPolicy
 from headway.services.recover_jobs import recover_jobs
 from headway.settings import QUEUES, Settings
 from headway.storage.engine import transaction
@@ -29,6 +31,7 @@ RECOVER_JOBS = "headway.recover_jobs"
 MAKE_PARTITIONS = "headway.make_partitions"
 PARTITIONS_INTERVAL_SECONDS = 3600.0
 BEAT_MOST_SLEEP_SECONDS = 1
+ROOM_TO_GO_ON_BYTES = 1 << 30
 
 log = structlog.get_logger(__name__)
 
@@ -78,9 +81,10 @@ def register_tasks(app: Celery, runtime: Runtime, runner: JobRunner) -> None:
         recovered = recover_jobs(
             runtime.engine,
             runtime.signals,
-            LossPolicy(settings.headway_max_lost_attempts),
+            Patience(settings.headway_max_lost_attempts),
             settings.headway_lease_seconds,
             lambda: [queue for queue in QUEUES if not runtime.redis.llen(queue)],
+            socket.gethostname() if has_room(settings.headway_data_dir) else None,
         )
         if recovered.lost or recovered.sent_again:
             log.info("jobs recovered", lost=recovered.lost, sent_again=recovered.sent_again)
@@ -92,6 +96,11 @@ def register_tasks(app: Celery, runtime: Runtime, runner: JobRunner) -> None:
     app.task(name=RUN_JOB)(run_job)
     app.task(name=RECOVER_JOBS)(recover)
     app.task(name=MAKE_PARTITIONS)(make_partitions)
+
+
+def has_room(data_dir: Path) -> bool:
+    """Whether the disk of the data directory has room enough to go on."""
+    return shutil.disk_usage(data_dir).free > ROOM_TO_GO_ON_BYTES
 
 
 def _beat(app: Celery, settings: Settings) -> Any:

@@ -14,14 +14,14 @@ from typing import TypeVar
 import structlog
 
 from headway.bootstrap import Runtime
-from headway.domain.endings import Ending, Outcome
+from headway.domain.endings import Ending, Outcome, Patience
 from headway.domain.failures import Failure, FailureClass, classify_exit
 from headway.domain.states import JobState
 from headway.errors import FencedError, InvalidInputError, UnavailableError
 from headway.jobs.registry import get_kind
 from headway.services.claim_job import Claimant, new_feed
 from headway.services.drain import Drain
-from headway.services.finish_attempt import LossPolicy, ending_of_result, finish_attempt
+from headway.services.finish_attempt import ending_of_result, finish_attempt
 from headway.services.prepare_attempt import prepare_attempt
 from headway.services.start_attempt import earlier_attempts, start_attempt
 from headway.spool.control import Control
@@ -151,8 +151,8 @@ class Supervisor:
         return Ending(Outcome.LOST, classify_exit(status), progressed)
 
     def _finish(self, ending: Ending) -> Row | None:
-        policy = LossPolicy(self._settings.headway_max_lost_attempts)
-        return finish_attempt(self._runtime.engine, self._runtime.signals, self._feed, ending, policy)
+        patience = Patience(self._settings.headway_max_lost_attempts)
+        return finish_attempt(self._runtime.engine, self._runtime.signals, self._feed, ending, patience)
 
     def _until_available(self, call: Callable[[], T]) -> T:
         """Call until Postgres answers: it being away is no loss of the job."""

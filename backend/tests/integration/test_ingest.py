@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from headway.domain.endings import Ending, Outcome
+from headway.domain.endings import Ending, Outcome, Patience
 from headway.errors import FencedError
 from headway.services.claim_job import Claimant, claim_job, new_feed
 from headway.services.drain import Drain
 from headway.services.feed import Drained, Feed
-from headway.services.finish_attempt import LossPolicy, finish_attempt
+from headway.services.finish_attempt import finish_attempt
 from headway.services.ingest import ingest
 from headway.services.recover_jobs import recover_jobs
 from headway.spool.reader import SpoolReader
@@ -138,10 +138,10 @@ def test_text_that_postgres_cannot_hold_does_not_stop_a_drain(installation: Inst
 def reaped(installation: Installation) -> int:
     """Run the reaper once, with no queue to fill."""
     runtime = installation.runtime
-    return recover_jobs(runtime.engine, runtime.signals, LossPolicy(3), 0.0, list).lost
+    return recover_jobs(runtime.engine, runtime.signals, Patience(3), 0.0, list).lost
 
 
 def finish(installation: Installation, feed: Feed, outcome: Outcome) -> dict[str, object] | None:
     """End the attempt with an outcome."""
     runtime = installation.runtime
-    return finish_attempt(runtime.engine, runtime.signals, feed, Ending(outcome), LossPolicy(3))
+    return finish_attempt(runtime.engine, runtime.signals, feed, Ending(outcome), Patience(3))
