@@ -23,6 +23,7 @@ export function Chart({ name, curve, ghosts, range }: ChartProps) {
   const readout = useRef<HTMLSpanElement>(null);
   const plot = useRef<uPlot | null>(null);
   const view = useRef({ data: dataOf(curve, ghosts), range, latest: "", markAt: (_step: number): string => "–" });
+  const zoom = useRef<[number, number] | null>(null);
   const marks = Object.values(curve.marks ?? {});
   const last = curve.values.findLast((value) => value !== null);
   const ghostCount = ghosts.length;
@@ -36,6 +37,7 @@ export function Chart({ name, curve, ghosts, range }: ChartProps) {
       width: element.clientWidth,
       ghostCount,
       rangeOf: () => view.current.range,
+      onZoom: (steps) => (zoom.current = steps),
       onCursor: (step, value) => show(step === null ? null : `${value === null ? view.current.markAt(step) : metric(value)} at ${count(step)}`),
     });
     const chart = new uPlot(options, view.current.data, element);
@@ -51,10 +53,9 @@ export function Chart({ name, curve, ghosts, range }: ChartProps) {
 
   useEffect(() => {
     const chart = plot.current;
-    const before = view.current.range;
     view.current = { data: dataOf(curve, ghosts), range, latest: metric(last), markAt: (step) => curve.marks?.[step] ?? "–" };
     if (readout.current && (chart?.cursor.idx ?? null) === null) readout.current.textContent = view.current.latest;
-    if (chart) update(chart, view.current.data, before);
+    if (chart) update(chart, view.current.data, zoom.current);
   }, [curve, ghosts, range, last]);
 
   return (
@@ -71,16 +72,14 @@ export function Chart({ name, curve, ghosts, range }: ChartProps) {
   );
 }
 
-/** New data keeps a zoom that the reader has drawn: a view of less than what was the whole. */
-function update(chart: uPlot, data: uPlot.AlignedData, whole: [number, number]): void {
-  const { min, max } = chart.scales.x!;
-  const isZoomed = min != null && max != null && (min > whole[0] || max < whole[1]);
-  chart.setData(data, !isZoomed);
-  if (isZoomed) chart.setScale("x", { min, max });
+/** New data keeps a zoom that the reader has drawn. */
+function update(chart: uPlot, data: uPlot.AlignedData, zoom: [number, number] | null): void {
+  chart.setData(data, zoom === null);
+  if (zoom) chart.setScale("x", { min: zoom[0], max: zoom[1] });
 }
 
 function dataOf(curve: Curve, ghosts: Curve[]): uPlot.AlignedData {
   const tables = [...ghosts, curve].map(({ steps, values }) => [steps, values] as uPlot.AlignedData);
-  // Mode 2: what is null in one table stays a gap, what is missing in it is bridged.
-  return ghosts.length ? uPlot.join(tables, tables.map(() => [2])) : tables[0]!;
+  // Joined, a null stays a gap, and a step that only another curve has is bridged.
+  return ghosts.length ? uPlot.join(tables) : tables[0]!;
 }

@@ -66,5 +66,7 @@ function ghostsOf(layers: Layer[], name: string): Curve[] {
 function rangeOf(curves: Curve[]): [number, number] {
   const firsts = curves.map((curve) => curve.steps[0]).filter((step) => step !== undefined);
   const lasts = curves.map((curve) => curve.steps.at(-1)).filter((step) => step !== undefined);
-  return firsts.length ? [Math.min(...firsts), Math.max(...lasts)] : [0, 1];
+  if (firsts.length === 0) return [0, 1];
+  const first = Math.min(...firsts);
+  return [first, Math.max(first + 1, ...lasts)];
 }

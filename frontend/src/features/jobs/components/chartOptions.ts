@@ -9,11 +9,18 @@ interface Input {
   width: number;
   ghostCount: number;
   rangeOf: () => [number, number];
+  /** The steps the reader has zoomed into, or null for the whole run. */
+  onZoom: (steps: [number, number] | null) => void;
   onCursor: (step: number | null, value: number | null) => void;
 }
 
 /** How a metric's chart looks and answers; colours are the page's own. */
-export function optionsOf({ width, ghostCount, rangeOf, onCursor }: Input): uPlot.Options {
+export function optionsOf({ width, ghostCount, rangeOf, onZoom, onCursor }: Input): uPlot.Options {
+  const stepRange = (chart: uPlot, min: number | null, max: number | null): uPlot.Range.MinMax => {
+    const zoom = zoomOf(chart, min, max);
+    onZoom(zoom);
+    return zoom ?? rangeOf();
+  };
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const axis = { font: AXIS_FONT, stroke: colour("--fg-3"), ticks: { show: false } };
@@ -25,7 +32,7 @@ export function optionsOf({ width, ghostCount, rangeOf, onCursor }: Input): uPlo
     padding: [8, 4, 0, 0],
     legend: { show: false },
     cursor: { sync: { key: "metrics", scales: ["x", null] }, points: { size: 6 }, y: false, drag: { x: true, y: false } },
-    scales: { x: { time: false, range: (chart, min, max) => stepRange(chart, min, max, rangeOf()) }, y: { range: valueRange } },
+    scales: { x: { time: false, range: stepRange }, y: { range: valueRange } },
     axes: [
       { ...axis, grid: { show: false }, size: 26, gap: 4, space: 70, values: (_, steps) => steps.map((step) => COMPACT.format(step).replace("K", "k")) },
       { ...axis, grid, size: 52, gap: 6, space: 34, values: (_, values) => values.map((value) => metric(value)) },
@@ -46,11 +53,11 @@ function pointed(chart: uPlot): [number | null, number | null] {
   return [chart.data[0][idx] ?? null, chart.data.at(-1)?.[idx] ?? null];
 }
 
-/** The whole run of all charts, unless the reader has zoomed into less than this chart's data. */
-function stepRange(chart: uPlot, min: number | null, max: number | null, [first, last]: [number, number]): uPlot.Range.MinMax {
+/** What the reader has zoomed into; uPlot asks for the very bounds of the data when nobody has. */
+function zoomOf(chart: uPlot, min: number | null, max: number | null): [number, number] | null {
   const steps = chart.data[0];
   const isWhole = min === null || max === null || (min === steps[0] && max === steps.at(-1));
-  return isWhole ? [first, last > first ? last : first + 1] : [min, max];
+  return isWhole ? null : [min, max];
 }
 
 function valueRange(_: uPlot, min: number | null, max: number | null): uPlot.Range.MinMax {
