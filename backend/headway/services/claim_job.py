@@ -10,8 +10,8 @@ from headway.jobs.registry import all_kinds
 from headway.services.announce import announce
 from headway.services.feed import Feed
 from headway.services.ports import Signals
-from headway.storage import jobs as job_store
 from headway.storage import journal
+from headway.storage import queue as queue_store
 from headway.storage.engine import transaction
 from headway.storage.rows import Row
 
@@ -28,7 +28,7 @@ class Claimant:
 def claim_job(engine: Engine, signals: Signals, claimant: Claimant, queue: str, job_id: str | None) -> Row | None:
     """Claim this job, or the first of the queue; None when there is nothing to claim. Raises UnavailableError."""
     with transaction(engine) as connection:
-        row = job_store.claim(
+        row = queue_store.claim(
             connection,
             queue=queue,
             job_id=job_id,

@@ -22,6 +22,7 @@ from headway.storage import artifacts as artifact_store
 from headway.storage import attempts as attempt_store
 from headway.storage import jobs as job_store
 from headway.storage import journal
+from headway.storage import queue as queue_store
 from headway.storage.engine import transaction
 from headway.storage.rows import Row
 
@@ -142,6 +143,6 @@ def _close(connection: Connection, job_id: str, attempt: int, ending: Ending, de
 def _queue_dependents(connection: Connection, row: Row) -> list[Row]:
     if row["state"] != JobState.COMPLETED:
         return []
-    queued = job_store.queue_ready_waiters(connection, row["id"])
+    queued = queue_store.queue_ready_waiters(connection, row["id"])
     rows = (job_store.get_job(connection, job_id) for job_id, _ in queued)
     return [each for each in rows if each is not None]

@@ -14,6 +14,7 @@ from headway.services.read_system import HostView, host_view
 from headway.services.views import JobView, job_view
 from headway.storage import hosts as host_store
 from headway.storage import jobs as job_store
+from headway.storage import queue as queue_store
 from headway.storage.engine import transaction
 
 
@@ -79,7 +80,7 @@ def operations(engine: Engine) -> OperationsView:
     """Everything that is not over, queue lengths and hosts, in one moment."""
     with transaction(engine) as connection:
         active = job_store.active_jobs(connection)
-        queues: list[dict[str, Any]] = list(job_store.queue_lengths(connection))
+        queues: list[dict[str, Any]] = list(queue_store.queue_lengths(connection))
         hosts = host_store.list_hosts(connection)
     return OperationsView(
         active=[job_view(row) for row in active],

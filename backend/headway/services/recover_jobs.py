@@ -15,6 +15,7 @@ from headway.services.ports import Signals
 from headway.services.submit_job import wake_and_announce
 from headway.storage import jobs as job_store
 from headway.storage import journal
+from headway.storage import queue as queue_store
 from headway.storage.engine import transaction
 from headway.storage.rows import Row
 
@@ -48,7 +49,7 @@ def recover_jobs(
     """
     changed: list[Row] = []
     with transaction(engine) as connection:
-        for job_id in job_store.expired(connection, lease_seconds):
+        for job_id in queue_store.expired(connection, lease_seconds):
             row = job_store.get_job(connection, job_id)
             if row is None:
                 continue
@@ -58,11 +59,11 @@ def recover_jobs(
             )
             if settled is not None:
                 changed.append(settled)
-        for job_id, _ in job_store.queue_ready_waiters(connection):
+        for job_id, _ in queue_store.queue_ready_waiters(connection):
             row = job_store.get_job(connection, job_id)
             if row is not None:
                 changed.append(row)
-        for job_id in job_store.paused_for_disk(connection, roomy_host) if roomy_host else ():
+        for job_id in queue_store.paused_for_disk(connection, roomy_host) if roomy_host else ():
             row = job_store.move(connection, job_id, JobState.QUEUED, {"error": None}, sources=[JobState.PAUSED])
             if row is not None:
                 changed.append(row)
@@ -74,7 +75,7 @@ def _send_again(engine: Engine, signals: Signals, queues: Sequence[str]) -> int:
     if not queues:
         return 0
     with transaction(engine) as connection:
-        unsent = job_store.take_unsent(connection, queues, MESSAGE_LOST_AFTER_SECONDS)
+        unsent = queue_store.take_unsent(connection, queues, MESSAGE_LOST_AFTER_SECONDS)
     for job_id, queue in unsent:
         signals.wake(queue, job_id)
     return len(unsent)

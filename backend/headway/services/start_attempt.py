@@ -52,6 +52,12 @@ def earlier_attempts(engine: Engine, data_dir: Path, row: Row, host: str) -> lis
     ]
 
 
+def seconds_run_before(engine: Engine, row: Row) -> float:
+    """Seconds that earlier attempts of the job ran."""
+    with transaction(engine) as connection:
+        return attempt_store.seconds_run(connection, row["id"], row["attempt"])
+
+
 def _resumed_from(order: JobOrder) -> int | None:
     """The step of the checkpoint the process will take: the newest that verifies, as it does itself."""
     newest = newest_valid(Path(path) for path in order.resume_from)

@@ -20,6 +20,10 @@ _MOVE_OFFSETS = text(
     "UPDATE attempts SET spool_offset = :spool_to, output_offset = :output_to WHERE job_id = :job_id "
     "AND number = :number AND spool_offset = :spool_from AND output_offset = :output_from"
 )
+_SECONDS_RUN = text(
+    "SELECT coalesce(sum(extract(epoch FROM ended_at - started_at)), 0)::float8 FROM attempts "
+    "WHERE job_id = :job_id AND number < :number"
+)
 _END = text(
     "UPDATE attempts SET outcome = :outcome, error = :error, ended_at = now() "
     "WHERE job_id = :job_id AND number = :number AND ended_at IS NULL"
@@ -63,3 +67,8 @@ def end_attempt(
     """Store how the attempt ended, once."""
     parameters = {"job_id": job_id, "number": number, "outcome": outcome, "error": dict(error) if error else None}
     connection.execute(_END, parameters)
+
+
+def seconds_run(connection: Connection, job_id: str, before: int) -> float:
+    """Seconds that the attempts numbered below `before` ran."""
+    return float(connection.scalar(_SECONDS_RUN, {"job_id": job_id, "number": before}) or 0.0)

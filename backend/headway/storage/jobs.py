@@ -15,7 +15,7 @@ from headway.storage import tables
 from headway.storage.rows import Row, many, one
 
 #: What a job shows; `waiting_for` names only what is not completed yet.
-_COLUMNS = """
+JOB_COLUMNS = """
     j.*, extract(epoch FROM now() - j.updated_at)::float8 AS data_age,
     (j.lease_expires_at < now()) AS lease_expired,
     ARRAY(SELECT d.needs_job_id FROM job_dependencies d WHERE d.job_id = j.id ORDER BY 1) AS depends_on,
@@ -23,10 +23,10 @@ _COLUMNS = """
           WHERE d.job_id = j.id AND n.state <> 'completed' AND j.state = 'waiting' ORDER BY 1) AS waiting_for
 """
 
-_GET = text(f"SELECT {_COLUMNS} FROM jobs j WHERE j.id = :id")
+_GET = text(f"SELECT {JOB_COLUMNS} FROM jobs j WHERE j.id = :id")
 
 _GET_BY_STUDY = text(
-    f"SELECT {_COLUMNS} FROM jobs j WHERE j.study_id = ANY(:studies) ORDER BY j.study_id, j.study_position"
+    f"SELECT {JOB_COLUMNS} FROM jobs j WHERE j.study_id = ANY(:studies) ORDER BY j.study_id, j.study_position"
 )
 
 _LIST = """
@@ -38,30 +38,14 @@ WHERE (CAST(:states AS text[]) IS NULL OR j.state = ANY(:states))
   AND (CAST(:before_at AS timestamptz) IS NULL OR (j.created_at, j.id) < (:before_at, :before_id))
 ORDER BY j.created_at DESC, j.id DESC LIMIT :limit
 """
-_LIST_JOBS = text(_LIST.format(columns=_COLUMNS))
+_LIST_JOBS = text(_LIST.format(columns=JOB_COLUMNS))
 
 _ACTIVE = text(
-    f"SELECT {_COLUMNS} FROM jobs j "
+    f"SELECT {JOB_COLUMNS} FROM jobs j "
     "WHERE j.state IN ('waiting', 'queued', 'running', 'pausing', 'paused', 'cancelling') "
     "OR j.finished_at > now() - interval '15 minutes' ORDER BY j.created_at DESC, j.id DESC LIMIT :limit"
 )
 
-_CLAIM = text(f"""
-WITH target AS (
-    SELECT id FROM jobs
-    WHERE state = 'queued' AND queue = :queue AND (CAST(:id AS text) IS NULL OR id = :id)
-      AND (not_before IS NULL OR not_before <= now())
-    ORDER BY priority DESC, queued_at LIMIT 1 FOR UPDATE SKIP LOCKED
-), j AS (
-    UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_owner = :owner,
-        lease_expires_at = now() + make_interval(secs => :lease_seconds), error = NULL,
-        started_at = coalesce(started_at, now()), updated_at = now(), revision = revision + 1
-    FROM target WHERE jobs.id = target.id RETURNING jobs.*
-), made AS (
-    INSERT INTO attempts (job_id, number, lease_owner, host) SELECT id, attempt, :owner, :host FROM j
-)
-SELECT {_COLUMNS} FROM j
-""")
 
 _WATCH = text("SELECT state, attempt, lease_owner FROM jobs WHERE id = :id")
 
@@ -70,48 +54,9 @@ _RENEW = text(
     "WHERE id = :id AND attempt = :attempt AND lease_owner = :owner AND state = ANY(:held) RETURNING state"
 )
 
-_READY_WAITERS = text("""
-UPDATE jobs SET state = 'queued', queued_at = now(), updated_at = now(), revision = revision + 1
-WHERE state = 'waiting'
-  AND (CAST(:needed AS text) IS NULL
-       OR id IN (SELECT job_id FROM job_dependencies WHERE needs_job_id = :needed))
-  AND NOT EXISTS (SELECT 1 FROM job_dependencies d JOIN jobs n ON n.id = d.needs_job_id
-                  WHERE d.job_id = jobs.id AND n.state <> 'completed')
-RETURNING id, queue
-""")
-
-_UNSENT = text("""
-UPDATE jobs SET sent_at = now() WHERE id IN (
-    SELECT id FROM jobs WHERE state = 'queued' AND queue = ANY(:queues) AND (not_before IS NULL OR not_before <= now())
-      AND (sent_at IS NULL OR sent_at < now() - make_interval(secs => :older_than_seconds))
-    ORDER BY priority DESC, queued_at LIMIT :limit FOR UPDATE SKIP LOCKED)
-RETURNING id, queue
-""")
-
-_EXPIRED = text("""
-SELECT id FROM jobs WHERE state IN ('running', 'pausing', 'cancelling') AND lease_expires_at < now()
-  AND pg_postmaster_start_time() < now() - make_interval(secs => :lease_seconds)
-ORDER BY lease_expires_at LIMIT 100 FOR UPDATE SKIP LOCKED
-""")
-
-_ANY_QUEUED = text(
-    "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND queue = :queue "
-    "AND (not_before IS NULL OR not_before <= now()))"
-)
-
-_PAUSED_FOR_DISK = text("""
-SELECT j.id FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
-WHERE j.state = 'paused' AND j.error->>'class' = 'DISK_FULL' AND a.host = :host
-ORDER BY j.updated_at LIMIT 100 FOR UPDATE OF j SKIP LOCKED
-""")
 
 _COUNT_LOGS = text("UPDATE jobs SET logs_count = logs_count + :lines WHERE id = :id RETURNING logs_count")
 
-_QUEUE_LENGTHS = text(
-    "SELECT queue, count(*) FILTER (WHERE state = 'queued') AS queued, "
-    "count(*) FILTER (WHERE state IN ('running', 'pausing', 'cancelling')) AS running "
-    "FROM jobs WHERE state IN ('queued', 'running', 'pausing', 'cancelling') GROUP BY queue ORDER BY queue"
-)
 
 _STATE_COUNTS = text("SELECT state, count(*) AS jobs FROM jobs GROUP BY state")
 
@@ -171,14 +116,6 @@ def jobs_of_studies(connection: Connection, study_ids: Sequence[str]) -> list[Ro
     return many(connection.execute(_GET_BY_STUDY, {"studies": list(study_ids)}))
 
 
-def claim(
-    connection: Connection, *, queue: str, job_id: str | None, owner: str, host: str, lease_seconds: float
-) -> Row | None:
-    """Take a queued job (this one, or the first of the queue): attempt + 1 and a lease, in one statement."""
-    parameters = {"queue": queue, "id": job_id, "owner": owner, "host": host, "lease_seconds": lease_seconds}
-    return one(connection.execute(_CLAIM, parameters))
-
-
 def watch(connection: Connection, job_id: str) -> Row | None:
     """State, attempt and lease owner: what a supervisor must know between drains."""
     return one(connection.execute(_WATCH, {"id": job_id}))
@@ -209,7 +146,7 @@ def update_owned(
                 events_count = events_count + :add_events,
                 lease_expires_at = now() + make_interval(secs => :lease_seconds){assignments}
             WHERE id = :id AND attempt = :attempt AND lease_owner = :owner AND state = ANY(:held) RETURNING *)
-        SELECT {_COLUMNS} FROM j""").bindparams(*_json_binds(values))
+        SELECT {JOB_COLUMNS} FROM j""").bindparams(*_json_binds(values))
     parameters = {
         "id": job_id, "attempt": attempt, "owner": owner, "held": list(HELD), "add_logs": add_logs,
         "add_events": add_events, "lease_seconds": lease_seconds, **values,
@@ -240,7 +177,7 @@ def move(
             UPDATE jobs SET state = :target, revision = revision + 1, updated_at = now(){stamps}{assignments}
             WHERE id = :id AND state = ANY(:sources) AND (CAST(:attempt AS int) IS NULL OR attempt = :attempt)
             RETURNING *)
-        SELECT {_COLUMNS} FROM j""").bindparams(*_json_binds(values))
+        SELECT {JOB_COLUMNS} FROM j""").bindparams(*_json_binds(values))
     parameters = {
         "id": job_id, "target": target, "wait_seconds": wait_seconds, "sources": list(sources or sources_of(target)),
         "attempt": attempt, **values,
@@ -267,42 +204,9 @@ def _json_binds(values: Mapping[str, Any]) -> list[Any]:
     return [bindparam(name, type_=JSONB(none_as_null=True)) for name in values if name in _JSON_COLUMNS]
 
 
-def queue_ready_waiters(connection: Connection, needed: str | None = None) -> list[tuple[str, str]]:
-    """Queue the waiting jobs whose needs are all completed (those that need `needed`, or any): (id, queue)."""
-    return [(row.id, row.queue) for row in connection.execute(_READY_WAITERS, {"needed": needed})]
-
-
-def take_unsent(
-    connection: Connection, queues: Sequence[str], older_than_seconds: float, limit: int = 50
-) -> list[tuple[str, str]]:
-    """Queued jobs whose message was never sent or is old, marked as sent now: (id, queue)."""
-    parameters = {"queues": list(queues), "older_than_seconds": older_than_seconds, "limit": limit}
-    return [(row.id, row.queue) for row in connection.execute(_UNSENT, parameters)]
-
-
-def expired(connection: Connection, lease_seconds: float) -> list[str]:
-    """Held jobs whose lease ran out by Postgres' clock, locked; none until Postgres has been up for one lease."""
-    return list(connection.scalars(_EXPIRED, {"lease_seconds": lease_seconds}))
-
-
-def queue_lengths(connection: Connection) -> list[Row]:
-    """Queued and running jobs by queue."""
-    return many(connection.execute(_QUEUE_LENGTHS))
-
-
 def state_counts(connection: Connection) -> dict[str, int]:
     """How many jobs are in each state."""
     return {row.state: row.jobs for row in connection.execute(_STATE_COUNTS)}
-
-
-def any_queued(connection: Connection, queue: str) -> bool:
-    """Whether a job of the queue waits for a worker."""
-    return bool(connection.scalar(_ANY_QUEUED, {"queue": queue}))
-
-
-def paused_for_disk(connection: Connection, host: str) -> list[str]:
-    """Jobs of a host that wait for room on its disk, locked."""
-    return list(connection.scalars(_PAUSED_FOR_DISK, {"host": host}))
 
 
 def count_logs(connection: Connection, job_id: str, lines: int) -> int:

@@ -9,7 +9,7 @@ import structlog
 from headway.bootstrap import Runtime
 from headway.errors import UnavailableError
 from headway.services.claim_job import Claimant, claim_job
-from headway.storage import jobs as job_store
+from headway.storage import queue as queue_store
 from headway.storage.engine import transaction
 from headway.storage.rows import Row
 from headway.workers.slots import Slots
@@ -64,6 +64,6 @@ class JobRunner:
     def _any_queued(self, queue: str) -> bool:
         try:
             with transaction(self._runtime.engine) as connection:
-                return job_store.any_queued(connection, queue)
+                return queue_store.any_queued(connection, queue)
         except UnavailableError:
             return False

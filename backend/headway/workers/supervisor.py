@@ -5,6 +5,7 @@ Postgres being away is no reason to end a job: what the job says stays in its sp
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -23,10 +24,11 @@ from headway.services.claim_job import Claimant, new_feed
 from headway.services.drain import Drain
 from headway.services.finish_attempt import ending_of_result, finish_attempt
 from headway.services.prepare_attempt import prepare_attempt
-from headway.services.start_attempt import earlier_attempts, start_attempt
+from headway.services.start_attempt import earlier_attempts, seconds_run_before, start_attempt
 from headway.spool.control import Control
 from headway.storage.rows import Row
 from headway.workers.environment import capture_environment
+from headway.workers.oom import oom_kills
 from headway.workers.output import read_output
 from headway.workers.spawner import end_group_of, kill_group, spawn
 
@@ -50,6 +52,9 @@ class Supervisor:
         self._log = log.bind(job_id=row["id"], attempt=row["attempt"], kind=row["kind"])
         self._stop_asked_at: float | None = None
         self._timed_out = False
+        self._oom_kills_before = oom_kills()
+        self._ran_before = 0.0
+        self._began = time.monotonic()
 
     def run(self) -> None:
         """Run the attempt to its end and commit it; a superseded attempt ends its process and writes nothing."""
@@ -63,6 +68,7 @@ class Supervisor:
     def _run_process(self) -> Ending:
         try:
             self._until_available(self._take_over_earlier)
+            self._ran_before = self._until_available(lambda: seconds_run_before(self._runtime.engine, self._row))
             folder, order = self._until_available(
                 lambda: prepare_attempt(self._runtime.engine, self._settings, self._row, self._claimant.host)
             )
@@ -135,9 +141,10 @@ class Supervisor:
             kill_group(process.pid)
 
     def _time_is_over(self) -> bool:
+        """Time paused, queued or lost between attempts does not count."""
         limit = self._row["time_limit_seconds"]
-        started = self._row["started_at"]
-        self._timed_out = self._timed_out or bool(limit and started and time.time() - started.timestamp() > limit)
+        ran = self._ran_before + time.monotonic() - self._began
+        self._timed_out = self._timed_out or bool(limit and ran > limit)
         return self._timed_out
 
     def _ending(self, status: int) -> Ending:
@@ -148,7 +155,9 @@ class Supervisor:
             return Ending(Outcome.FAILED, Failure(FailureClass.TIMEOUT, why), progressed)
         if self._feed.result is not None:
             return ending_of_result(self._feed.result, progressed=progressed)
-        return Ending(Outcome.LOST, classify_exit(status), progressed)
+        by_kernel = status == -signal.SIGKILL and self._stop_asked_at is None and oom_kills() > self._oom_kills_before
+        failure = classify_exit(status, killed_by_kernel=by_kernel)
+        return Ending(Outcome.FAILED if by_kernel else Outcome.LOST, failure, progressed)
 
     def _finish(self, ending: Ending) -> Row | None:
         patience = Patience(self._settings.headway_max_lost_attempts)
