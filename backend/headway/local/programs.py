@@ -79,7 +79,6 @@ def _daemon(data_dir: Path) -> dict[str, object]:
         "logfile_backups": 2,
         "pidfile": pid_file(data_dir),
         "nocleanup": "true",
-        "umask": "077",
         **({"user": "root"} if os.geteuid() == 0 else {}),  # said aloud, or it warns
     }
 
@@ -88,6 +87,7 @@ def _program(program: Program, data_dir: Path) -> dict[str, object]:
     return {
         "command": shlex.join(program.command),
         "directory": data_dir,
+        "umask": "077",
         "autostart": str(program.group == SERVICES).lower(),
         "autorestart": "true",
         "startsecs": 1,

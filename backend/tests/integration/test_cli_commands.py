@@ -1,0 +1,179 @@
+"""The command line against a real `headway up`: API, workers, embedded services."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from headway.local.installation import read_info
+from headway.local.programs import headway_command
+from headway.local.valkey import free_port
+from headway.local.waiting import wait_until
+
+pytestmark = pytest.mark.timeout(180)
+Headway = Callable[..., subprocess.CompletedProcess[str]]
+LONG = ("steps=1000000", "step_seconds=0.01", "checkpoint_every=10")
+
+
+@pytest.fixture(scope="module")
+def environment() -> Iterator[dict[str, str]]:
+    with tempfile.TemporaryDirectory(prefix="hw-", dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("HEADWAY_", "REDIS_"))}
+        yield kept | {"HEADWAY_DATA_DIR": f"{folder}/data", "HEADWAY_PORT": str(free_port())}
+
+
+@pytest.fixture(scope="module")
+def headway(environment: dict[str, str]) -> Headway:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            headway_command(*arguments), env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    return run
+
+
+def start_up(environment: dict[str, str]) -> subprocess.Popen[str]:
+    process = subprocess.Popen(headway_command("up"), env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert any(line.startswith("Ready") for line in process.stdout)
+    return process
+
+
+@pytest.fixture(scope="module")
+def up(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    process = start_up(environment)
+    yield process
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=40) == 0
+
+
+def test_nothing_running_is_said_with_the_mend(headway: Headway) -> None:
+    done = headway("ls")
+    assert done.returncode == 1
+    assert "headway up" in done.stderr
+
+
+@pytest.mark.usefixtures("up")
+def test_a_job_is_watched_to_its_end(headway: Headway) -> None:
+    done = headway("run", "probe.work", "steps=5", "metrics=1", "--name", "short", "--tag", "t", "--watch")
+    assert done.returncode == 0, done.stderr
+    assert "100.00 %" in done.stdout.splitlines()[-1]
+    page = json.loads(headway("ls", "--json", "--tag", "t").stdout)
+    assert [(job["name"], job["state"]) for job in page["items"]] == [("short", "completed")]
+    assert "short" in headway("ls").stdout
+
+
+@pytest.mark.usefixtures("up")
+def test_a_failed_job_ends_with_its_reason_and_exit_code_1(headway: Headway) -> None:
+    done = headway("run", "probe.work", "steps=5", "fail_at.step=2", "fail_at.how=exception", "--watch")
+    assert done.returncode == 1
+    assert "headway retry" in done.stderr
+    job_id = done.stdout.split()[0]
+    assert headway("logs", job_id).returncode == 0
+    again = headway("retry", job_id, "fail_at=null", "--watch")
+    assert again.returncode == 0, again.stderr
+
+
+@pytest.mark.usefixtures("up")
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("run", "probe.work", "steps=-1"), "config.steps"),
+        (("run", "probe.work", "stpes=3"), "config.stpes"),
+        (("run", "probe.work", "steps"), "steps: is not key=value"),
+        (("run", "no.such"), "kind"),
+        (("run", "dataset.tokenize", "dataset=artifact:aaaaaaaaaaaa", "model=artifact:aaaaaaaaaaaa"), "config.dataset"),
+    ],
+)
+def test_wrong_input_names_the_field_and_queues_nothing(
+    headway: Headway, arguments: tuple[str, ...], named: str
+) -> None:
+    before = [job["id"] for job in _jobs(headway)]
+    done = headway(*arguments)
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert [job["id"] for job in _jobs(headway)] == before
+
+
+@pytest.mark.usefixtures("up")
+def test_pause_resume_and_cancel_are_one_word_each(headway: Headway) -> None:
+    job_id = headway("run", "probe.work", *LONG).stdout.strip()
+    assert wait_until(lambda: _state(headway, job_id) == "running", 30)
+    assert headway("pause", job_id).returncode == 0
+    assert wait_until(lambda: _state(headway, job_id) == "paused", 30)
+    assert headway("resume", job_id).returncode == 0
+    assert headway("cancel", job_id).returncode == 0
+    assert headway("watch", job_id).returncode == 3
+
+
+@pytest.mark.usefixtures("up")
+def test_doctor_finds_all_well_and_runs_a_probe(headway: Headway) -> None:
+    done = headway("doctor", "--run")
+    assert done.returncode == 0, done.stdout
+    assert "accepted, role admin" in done.stdout
+    assert "100.00 %" in done.stdout
+
+
+def test_open_prints_the_address_that_signs_in(
+    headway: Headway, up: subprocess.Popen[str], environment: dict[str, str]
+) -> None:
+    info = read_info(Path(environment["HEADWAY_DATA_DIR"]))
+    assert info is not None
+    assert info.pid == up.pid
+    assert headway("open").stdout.strip() == info.dashboard
+
+
+def test_a_wrong_setting_is_named(environment: dict[str, str]) -> None:
+    wrong = environment | {"HEADWAY_PORT": "many", "HEADWAY_LEASE_SECONDS": "-3"}
+    done = subprocess.run(headway_command("up"), env=wrong, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 2
+    assert "HEADWAY_PORT" in done.stderr
+    assert "HEADWAY_LEASE_SECONDS" in done.stderr
+
+
+def test_killing_up_ends_its_running_job_which_goes_on_after_the_next_start(environment: dict[str, str]) -> None:
+    own = environment | {
+        "HEADWAY_DATA_DIR": environment["HEADWAY_DATA_DIR"] + "-killed",
+        "HEADWAY_PORT": str(free_port()),
+    }
+    process = start_up(own)
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(headway_command(*arguments), env=own, capture_output=True, text=True, timeout=60)
+
+    job_id = run("run", "probe.work", *LONG).stdout.strip()
+    assert wait_until(lambda: _job(run, job_id)["percent"] > 0, 30)
+    family = psutil.Process(process.pid).children(recursive=True)
+    assert any("headway.jobs.process" in " ".join(member.cmdline()) for member in family)
+    process.kill()
+    process.wait()
+    assert wait_until(lambda: not [member for member in family if member.is_running()], 20)
+
+    again = start_up(own)
+    try:
+        assert wait_until(lambda: _job(run, job_id)["state"] == "running" and _job(run, job_id)["attempt"] == 2, 40)
+    finally:
+        again.send_signal(signal.SIGINT)
+        assert again.wait(timeout=40) == 0
+
+
+def _state(headway: Headway, job_id: str) -> str:
+    return _job(headway, job_id)["state"]
+
+
+def _job(headway: Headway, job_id: str) -> dict[str, Any]:
+    return next(job for job in _jobs(headway) if job["id"] == job_id)
+
+
+def _jobs(headway: Headway) -> list[dict[str, Any]]:
+    return json.loads(headway("ls", "--json").stdout)["items"]
