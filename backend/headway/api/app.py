@@ -7,7 +7,8 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -26,15 +27,15 @@ from headway.api.snapshots import read_snapshot
 from headway.api.state import API, Api
 from headway.api.telemetry import Telemetry
 from headway.bootstrap import Runtime, open_runtime, realtime_redis_url
-from headway.errors import LocalServiceError
+from headway.errors import LocalServiceError, UnavailableError
 from headway.logs import configure_logging
-from headway.realtime.channels import Role
-from headway.realtime.server import PushServer
+from headway.realtime.server import PushServer, Visitor
 from headway.services.tokens import TokenView, find_by_id, find_by_secret
 from headway.settings import Settings
 
 SHUTDOWN_SECONDS = 2.0
 CLOSE_SECONDS = 1.5
+TOKENS_CHECKED_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -51,6 +52,7 @@ def create_app(runtime: Runtime, routes: Sequence[Route] = ROUTES) -> web.Applic
         add(route.path, endpoint(route))
     app.on_response_prepare.append(middleware.add_headers)
     app.on_startup.append(_start)
+    app.cleanup_ctx.append(_watch_tokens)
     app.on_shutdown.append(_cut_clients_off)
     app.on_cleanup.append(_close)
     return app
@@ -81,9 +83,9 @@ def _compose(runtime: Runtime, routes: Sequence[Route]) -> Api:
 
     gate = Gate(settings, find_token)
 
-    async def authenticate(request: web.Request, auth: Any) -> Role | None:
+    async def authenticate(request: web.Request, auth: Any) -> Visitor | None:
         identity = await gate.admit_socket(request, auth.get("token") if isinstance(auth, dict) else None)
-        return None if identity is None or identity.role == "open" else identity.role
+        return None if identity is None or identity.role == "open" else Visitor(identity.role, identity.token_id)
 
     push = PushServer(
         redis_url=realtime_redis_url(settings),
@@ -102,6 +104,23 @@ async def _start(app: web.Application) -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(100_000, 50, 1000)
+
+
+async def _watch_tokens(app: web.Application) -> AsyncIterator[None]:
+    """Sockets live long: those of a token that was revoked elsewhere, or has expired, end within the period."""
+    api = app[API]
+
+    async def watch() -> None:
+        while True:
+            await asyncio.sleep(TOKENS_CHECKED_SECONDS)
+            for token_id in api.push.token_ids():
+                with suppress(UnavailableError):
+                    if await api.pool.run(partial(find_by_id, api.runtime.engine, token_id)) is None:
+                        api.push.drop_token(token_id)
+
+    task = asyncio.create_task(watch())
+    yield
+    task.cancel()
 
 
 async def _cut_clients_off(app: web.Application) -> None:

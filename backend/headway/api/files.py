@@ -16,7 +16,7 @@ _ASK_AGAIN = "no-cache"
 _DOCS_FILES = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"})
 
 _NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Headway</title>
-<p>Headway runs, but its dashboard is not built yet: run <code>make frontend</code> and reload.
+<p>Headway runs, but its dashboard is not built yet: run <code>make setup</code> and reload.
 The API is described at <a href="/api/docs">/api/docs</a>.</p></html>"""
 
 _DOCS_PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Headway API</title>

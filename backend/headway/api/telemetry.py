@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_late
 from prometheus_client.core import GaugeMetricFamily, Metric
 from sqlalchemy import Engine
 
-from headway.storage import jobs
+from headway.storage import jobs, queue
 from headway.storage.engine import transaction
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -33,7 +33,7 @@ class Telemetry:
     def render(self, engine: Engine) -> bytes:
         """The whole text. Raises UnavailableError when Postgres is away."""
         with transaction(engine) as connection:
-            states, queues = jobs.state_counts(connection), jobs.queue_lengths(connection)
+            states, queues = jobs.state_counts(connection), queue.queue_lengths(connection)
         work = CollectorRegistry()
         work.register(_Read(_job_metrics(states, queues)))
         return generate_latest(self._registry) + generate_latest(work)

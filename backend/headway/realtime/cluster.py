@@ -15,6 +15,7 @@ from socketio import AsyncRedisManager
 TIMEOUT_SECONDS = 2.0
 QUIET_SECONDS = 2.0
 RETRY_SECONDS = 0.5
+CLOSE_SECONDS = 0.2
 
 log = structlog.get_logger(__name__)
 
@@ -40,11 +41,11 @@ class Cluster(AsyncRedisManager):
             return False
 
     async def close(self) -> None:
-        """Stop listening."""
+        """Stop listening. Saying goodbye to Redis may take long, and is nothing to wait for."""
         task: asyncio.Task[None] | None = getattr(self, "thread", None)
         if task is not None:
             task.cancel()
-            await asyncio.wait([task], timeout=TIMEOUT_SECONDS)
+            await asyncio.wait([task], timeout=CLOSE_SECONDS)
 
     async def _listen(self) -> AsyncGenerator[bytes, None]:
         told = False
@@ -54,11 +55,9 @@ class Cluster(AsyncRedisManager):
                     told = False
                     yield data
             except (RedisError, OSError, TimeoutError) as error:
-                self._listening.clear()
                 if not told:
                     log.warning("nothing can be pushed: Redis does not answer", error=str(error))
                     told = True
-            await self._on_deaf()
             await asyncio.sleep(RETRY_SECONDS)
 
     async def _listen_once(self) -> AsyncIterator[bytes]:
@@ -66,10 +65,14 @@ class Cluster(AsyncRedisManager):
             await pubsub.subscribe(self.channel)
             self._listening.set()
             log.info("pushes flow")
-            while True:
-                message = await _next(pubsub)
-                if message["type"] == "message":
-                    yield message["data"]
+            try:
+                while True:
+                    message = await _next(pubsub)
+                    if message["type"] == "message":
+                        yield message["data"]
+            finally:
+                self._listening.clear()
+                await self._on_deaf()
 
 
 async def _next(pubsub: PubSub) -> dict[str, Any]:

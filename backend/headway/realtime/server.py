@@ -33,15 +33,24 @@ _RANK: Mapping[str, int] = {"viewer": 1, "operator": 2, "admin": 3}
 
 #: The snapshot of a channel and the names in it. Raises HeadwayError for a channel of something that is not there.
 SnapshotReader = Callable[[Channel, Mapping[str, str]], Awaitable[Any]]
-#: The role behind a handshake (its request and its `auth`), or None.
-Authenticator = Callable[[web.Request, Any], Awaitable[Role | None]]
+#: Who stands behind a handshake (its request and its `auth`), or None.
+Authenticator = Callable[[web.Request, Any], Awaitable["Visitor | None"]]
 
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who connects: the role, and which named token it comes from (None: one that cannot be revoked)."""
+
+    role: Role
+    token_id: str | None = None
+
+
 @dataclass(slots=True)
 class _Client:
-    role: Role
+    visitor: Visitor
+    request: web.Request
     channels: set[str] = field(default_factory=set[str])
     requests: int = 0
 
@@ -116,6 +125,16 @@ class PushServer:
         for request in tuple(self._requests.values()):
             _cut(request)
 
+    def token_ids(self) -> set[str]:
+        """The named tokens that clients are signed in with."""
+        return {client.visitor.token_id for client in self._clients.values() if client.visitor.token_id}
+
+    def drop_token(self, token_id: str) -> None:
+        """Cut off everybody who came with a token that holds no more."""
+        for client in tuple(self._clients.values()):
+            if client.visitor.token_id == token_id:
+                _cut(client.request)
+
     async def close(self) -> None:
         """End every connection and stop listening."""
         await self.drop_all()
@@ -124,11 +143,11 @@ class PushServer:
 
     async def _connect(self, sid: str, environ: dict[str, Any], auth: Any) -> None:
         request: web.Request = environ["aiohttp.request"]
-        role = await self._authenticate(request, auth)
-        if role is None:
+        visitor = await self._authenticate(request, auth)
+        if visitor is None:
             raise ConnectionRefusedError("unauthorized: sign in, or send a valid token as `auth`")
         request[_SIGNED_IN] = True
-        self._clients[sid] = _Client(role)
+        self._clients[sid] = _Client(visitor, request)
 
     async def _disconnect(self, sid: str, reason: str) -> None:
         self._clients.pop(sid, None)
@@ -151,8 +170,8 @@ class PushServer:
         if name is None or found is None:
             return _refused(f"there is no channel {name!r}: send {{channel: 'jobs/<id>/progress'}}")
         channel, names = found
-        if _RANK[client.role] < _RANK[channel.role]:
-            return _refused(f"{name} needs the role {channel.role}; this token has {client.role}")
+        if _RANK[client.visitor.role] < _RANK[channel.role]:
+            return _refused(f"{name} needs the role {channel.role}; this token has {client.visitor.role}")
         if name not in client.channels and len(client.channels) >= MOST_SUBSCRIPTIONS:
             return _refused(f"more than {MOST_SUBSCRIPTIONS} subscriptions: unsubscribe from some")
         # first the room, then the snapshot: nothing can fall between them

@@ -236,7 +236,7 @@ def test_dashboard_is_served_for_every_page_and_cached_by_name(
 ) -> None:
     with server.client("") as http:
         monkeypatch.setattr("headway.api.files.DASHBOARD", tmp_path / "missing")
-        assert "make frontend" in http.get("/").text
+        assert "make setup" in http.get("/").text
         monkeypatch.setattr("headway.api.files.DASHBOARD", tmp_path / "dist")
         (tmp_path / "dist" / "assets").mkdir(parents=True)
         (tmp_path / "dist" / "index.html").write_text("<p>the page")

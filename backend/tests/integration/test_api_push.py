@@ -197,6 +197,23 @@ def test_stranger_is_refused(server: Server) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("end", ["deleted here", "deleted elsewhere"])
+def test_socket_of_a_revoked_token_is_cut_off(server: Server, monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    monkeypatch.setattr("headway.api.app.TOKENS_CHECKED_SECONDS", 0.1)
+
+    async def main(other: Server) -> None:
+        with server.client() as here, other.client() as there:
+            made = here.post("/api/v1/tokens", json={"name": "guest", "role": "viewer"}).json()
+            async with listening(other, made["token"]) as guest, listening(other) as owner:
+                assert (await guest.subscribe("operations"))["ok"]
+                (there if end == "deleted here" else here).delete(f"/api/v1/tokens/{made['id']}")
+                await asyncio.wait_for(guest.gone.wait(), WAIT_SECONDS)
+                assert (await owner.subscribe("operations"))["ok"]
+
+    with serving(server.settings) as other:
+        run(main(other))
+
+
 def test_cookie_opens_the_socket_from_our_page_only(server: Server) -> None:
     with server.client("") as browser:
         browser.get("/", params={"token": server.token})

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+from aiohttp import web
+
 from headway.api.route import Call, Route
 from headway.services import tokens
 from headway.services.tokens import NewTokenView, TokenRequest, TokensView
@@ -17,10 +21,13 @@ def find(call: Call) -> TokensView:
     return tokens.list_tokens(call.api.runtime.engine)
 
 
-def delete(call: Call, token_id: str) -> None:
-    """Revoke a token: other instances notice within seconds, this one at once."""
-    tokens.delete_token(call.api.runtime.engine, token_id)
-    call.api.gate.forget_tokens()
+async def delete(call: Call, token_id: str) -> web.Response:
+    """Revoke a token: here at once, elsewhere for requests within seconds and for open sockets within half a minute."""
+    api = call.api
+    await api.pool.run(partial(tokens.delete_token, api.runtime.engine, token_id))
+    api.gate.forget_tokens()
+    api.push.drop_token(token_id)
+    return web.Response(status=204)
 
 
 _TOKENS = "/api/v1/tokens"
