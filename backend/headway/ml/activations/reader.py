@@ -66,13 +66,14 @@ class RowOrder:
 
     def held_out(self) -> Indices:
         """The rows kept from training, in rising order."""
-        return np.sort(self._split()[: self.held_out_rows])
+        return np.sort(self._split()[: self.held_out_rows]).astype(np.int64)
 
     def epoch(self, number: int, first_batch: int = 0) -> Iterator[Indices]:
         """The batches of one epoch from `first_batch` on, each [batch_rows]; an exact shuffle of the training rows."""
         order = np.random.default_rng([self.seed, 1 + number]).permutation(self._split()[self.held_out_rows :])
         for batch in range(first_batch, self.batches_per_epoch):
-            yield order[batch * self.batch_rows : (batch + 1) * self.batch_rows]
+            yield order[batch * self.batch_rows : (batch + 1) * self.batch_rows].astype(np.int64)
 
-    def _split(self) -> Indices:
-        return np.random.default_rng([self.seed, 0]).permutation(self.rows)
+    def _split(self) -> NDArray[np.uint32]:
+        # The orders in use are the only memory that grows with the store: 4 bytes a row each.
+        return np.random.default_rng([self.seed, 0]).permutation(np.arange(self.rows, dtype=np.uint32))
