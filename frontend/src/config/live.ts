@@ -20,5 +20,5 @@ export const LOG_LINES = 1_000;
 export const CURVE_POINTS = 1_000;
 export const TAIL_POINTS = 2_000;
 
-/** Lists are read again at most this often when something in them changed its place. */
-export const LIST_REFRESH_MS = 1_000;
+/** What pushes say is out of date is read again at most this often. */
+export const REFRESH_MS = 1_000;

@@ -57,7 +57,8 @@ export interface Push {
 
 export type JobPush = Push & { job: Job };
 export type LogsPush = Push & { items: LogLine[] };
-export type MetricsPush = Push & { attempt: number; points: { name: string; steps: number[]; values: (number | null)[] }[] };
+/** `reset` says that there were too many points to push: read them by REST. */
+export type MetricsPush = Push & { attempt: number; reset?: boolean; points: { name: string; steps: number[]; values: (number | null)[] }[] };
 export type CheckpointPush = Push & { checkpoint: Checkpoint };
 
 export type SubscribeReply = { ok: true; channel: string; snapshot: unknown } | { ok: false; error: string };

@@ -23,8 +23,8 @@ export function rate(perSecond: number | null, unit = ""): string {
   if (perSecond === null || !Number.isFinite(perSecond)) return "–";
   if (isBytes(unit)) return `${bytes(perSecond)}/s`;
   const [value, per] = perSecond >= 1 || perSecond === 0 ? [perSecond, "s"] : perSecond * 60 >= 1 ? [perSecond * 60, "min"] : [perSecond * 3600, "h"];
-  const digits = value >= 100 ? 0 : value >= 10 ? 1 : 2;
-  const text = value >= 1000 ? WHOLE.format(value) : value.toFixed(digits);
+  const places = value >= 100 ? 0 : value >= 10 ? 1 : 2;
+  const text = value >= 1000 ? WHOLE.format(value) : value.toFixed(places);
   return `${text} ${unit}/${per}`.replace(" /", " /").trim();
 }
 
@@ -42,6 +42,10 @@ function counter({ unit, current, total }: Counter): string {
 /** A metric's value at a glance: four significant digits, scientific where plain digits would mislead. */
 export function metric(value: number | null | undefined): string {
   if (value === null || value === undefined) return "–";
+  return digits(value).replaceAll("-", "\u2212");
+}
+
+function digits(value: number): string {
   if (value === 0) return "0";
   const size = Math.abs(value);
   if (size >= 1e7 || size < 1e-3) return Number(value.toPrecision(3)).toExponential().replace("e+", "e");

@@ -1,6 +1,6 @@
 import { useThrottledCallback } from "@mantine/hooks";
 import { useQueryClient } from "@tanstack/react-query";
-import { LIST_REFRESH_MS } from "@/config/live";
+import { REFRESH_MS } from "@/config/live";
 import { useChannel } from "@/lib/live/useChannel";
 import type { Job, JobPush, Page } from "@/types/api";
 import { applyJob, keys } from "./cache";
@@ -13,8 +13,8 @@ export function useJobFeed(): void {
   const refresh = useThrottledCallback(() => {
     void client.invalidateQueries({ queryKey: keys.jobs });
     void client.invalidateQueries({ queryKey: keys.studies });
-  }, LIST_REFRESH_MS);
-  const refreshStudy = useThrottledCallback((id: string) => void client.invalidateQueries({ queryKey: keys.study(id) }), LIST_REFRESH_MS);
+  }, REFRESH_MS);
+  const refreshStudy = useThrottledCallback((id: string) => void client.invalidateQueries({ queryKey: keys.study(id) }), REFRESH_MS);
 
   useChannel<Feed, JobPush>("operations", {
     onSnapshot: (feed) => {

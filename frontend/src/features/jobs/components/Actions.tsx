@@ -50,6 +50,11 @@ export function ActionButtons({ job, actions }: ActionsProps) {
   ));
 }
 
+/** Whether the advice can be taken by one click: it changes something of the config. */
+function isAdvised({ state, error }: Job): boolean {
+  return state === "failed" && Object.keys(error?.advice?.config_patch ?? {}).length > 0;
+}
+
 /** Why an action was refused, or why the job failed and what to do about it. */
 export function Troubles({ job, actions }: ActionsProps) {
   if (!actions.error && !job.error) return null;
@@ -60,7 +65,7 @@ export function Troubles({ job, actions }: ActionsProps) {
         <Notice
           title={failureTitle(job.error.class)}
           action={
-            job.error.advice && job.state === "failed" ? (
+            isAdvised(job) ? (
               <Button variant="default" loading={actions.busy === "retry"} onClick={() => actions.run({ action: "retry", advised: true })}>
                 Run again as advised
               </Button>

@@ -5,25 +5,25 @@ import "uplot/dist/uPlot.min.css";
 import { count, metric } from "@/lib/format/numbers";
 import type { Curve } from "@/lib/series/curve";
 import classes from "./Chart.module.css";
-import { optionsOf } from "./chartOptions";
+import { type Steps, optionsOf } from "./chartOptions";
 
 interface ChartProps {
   name: string;
   curve: Curve;
   /** What earlier attempts logged beyond the step the next one resumed from. */
   ghosts: Curve[];
-  /** First and last step over all charts, so that they share an axis. */
-  range: [number, number];
+  /** First and last step to show, the same for all charts. */
+  steps: Steps;
+  onZoom: (steps: Steps | null) => void;
 }
 
 /** One metric over the whole run. Charts of a page share their cursor and, when dragged, their zoom. */
-export function Chart({ name, curve, ghosts, range }: ChartProps) {
+export function Chart({ name, curve, ghosts, steps, onZoom }: ChartProps) {
   const scheme = useComputedColorScheme("light");
   const frame = useRef<HTMLDivElement>(null);
   const readout = useRef<HTMLSpanElement>(null);
   const plot = useRef<uPlot | null>(null);
-  const view = useRef({ data: dataOf(curve, ghosts), range, latest: "", markAt: (_step: number): string => "–" });
-  const zoom = useRef<[number, number] | null>(null);
+  const view = useRef({ data: dataOf(curve, ghosts), steps, latest: "", markAt: (_step: number): string => "–" });
   const marks = Object.values(curve.marks ?? {});
   const last = curve.values.findLast((value) => value !== null);
   const ghostCount = ghosts.length;
@@ -36,8 +36,8 @@ export function Chart({ name, curve, ghosts, range }: ChartProps) {
     const options = optionsOf({
       width: element.clientWidth,
       ghostCount,
-      rangeOf: () => view.current.range,
-      onZoom: (steps) => (zoom.current = steps),
+      stepsOf: () => view.current.steps,
+      onZoom,
       onCursor: (step, value) => show(step === null ? null : `${value === null ? view.current.markAt(step) : metric(value)} at ${count(step)}`),
     });
     const chart = new uPlot(options, view.current.data, element);
@@ -49,14 +49,14 @@ export function Chart({ name, curve, ghosts, range }: ChartProps) {
       chart.destroy();
       plot.current = null;
     };
-  }, [scheme, ghostCount]);
+  }, [scheme, ghostCount, onZoom]);
 
   useEffect(() => {
     const chart = plot.current;
-    view.current = { data: dataOf(curve, ghosts), range, latest: metric(last), markAt: (step) => curve.marks?.[step] ?? "–" };
+    view.current = { data: dataOf(curve, ghosts), steps, latest: metric(last), markAt: (step) => curve.marks?.[step] ?? "–" };
     if (readout.current && (chart?.cursor.idx ?? null) === null) readout.current.textContent = view.current.latest;
-    if (chart) update(chart, view.current.data, zoom.current);
-  }, [curve, ghosts, range, last]);
+    chart?.setData(view.current.data);
+  }, [curve, ghosts, steps, last]);
 
   return (
     <figure className={classes.chart}>
@@ -70,12 +70,6 @@ export function Chart({ name, curve, ghosts, range }: ChartProps) {
       <div className={classes.frame} ref={frame} role="img" aria-label={`${name}, latest ${metric(last)}`} />
     </figure>
   );
-}
-
-/** New data keeps a zoom that the reader has drawn. */
-function update(chart: uPlot, data: uPlot.AlignedData, zoom: [number, number] | null): void {
-  chart.setData(data, zoom === null);
-  if (zoom) chart.setScale("x", { min: zoom[0], max: zoom[1] });
 }
 
 function dataOf(curve: Curve, ghosts: Curve[]): uPlot.AlignedData {

@@ -7,6 +7,7 @@ import type { Job, Layer } from "@/types/api";
 import { type Curves, useCurves } from "../hooks/useCurves";
 import { Chart } from "./Chart";
 import classes from "./Charts.module.css";
+import type { Steps } from "./chartOptions";
 import { chosen } from "./metricChoice";
 
 const MOST = 6;
@@ -17,7 +18,8 @@ export function Charts({ job }: { job: Job }) {
   const [picked, setPicked] = useState<string[] | null>(null);
   const names = chosen(curves.names, picked, MOST);
   const shown = useShown(curves, names);
-  const range = useMemo(() => rangeOf(shown.map((item) => item.curve)), [shown]);
+  const [zoom, setZoom] = useState<Steps | null>(null);
+  const whole = useMemo(() => rangeOf(shown.map((item) => item.curve)), [shown]);
 
   return (
     <Section title="Metrics" aside={curves.names.length > MOST && <Choice names={curves.names} picked={names} onPick={setPicked} />}>
@@ -26,7 +28,7 @@ export function Charts({ job }: { job: Job }) {
       ) : (
         <div className={classes.grid} data-count={shown.length}>
           {shown.map((item) => (
-            <Chart key={item.name} range={range} {...item} />
+            <Chart key={item.name} steps={zoom ?? whole} onZoom={setZoom} {...item} />
           ))}
         </div>
       )}
@@ -63,7 +65,7 @@ function ghostsOf(layers: Layer[], name: string): Curve[] {
   return layers.flatMap((layer) => layer.series.filter((series) => series.name === name && series.steps.length > 0));
 }
 
-function rangeOf(curves: Curve[]): [number, number] {
+function rangeOf(curves: Curve[]): Steps {
   const firsts = curves.map((curve) => curve.steps[0]).filter((step) => step !== undefined);
   const lasts = curves.map((curve) => curve.steps.at(-1)).filter((step) => step !== undefined);
   if (firsts.length === 0) return [0, 1];

@@ -1,5 +1,7 @@
+import { useThrottledCallback } from "@mantine/hooks";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
+import { REFRESH_MS } from "@/config/live";
 import { useChannel } from "@/lib/live/useChannel";
 import { usePolling } from "@/lib/live/usePolling";
 import { type Curve, EMPTY_TAIL, append, join } from "@/lib/series/curve";
@@ -21,6 +23,7 @@ export function useCurves({ id, metrics }: Pick<Job, "id" | "metrics">): Curves 
   const [tail, setTail] = useState(EMPTY_TAIL);
   const base = useQuery({ ...curves(id), refetchInterval: usePolling() });
   const readAgain = () => void client.invalidateQueries(curves(id));
+  const readAgainSoon = useThrottledCallback(readAgain, REFRESH_MS);
 
   useChannel<unknown, MetricsPush>(`jobs/${id}/metrics`, {
     onSnapshot: () => {
@@ -29,7 +32,8 @@ export function useCurves({ id, metrics }: Pick<Job, "id" | "metrics">): Curves 
     },
     onEvent: (push) => {
       // A new attempt turns the steps beyond its own start into ghosts, which only the server can tell.
-      if (tail.attempt > 0 && push.attempt > tail.attempt) readAgain();
+      const isNewAttempt = tail.attempt > 0 && push.attempt > tail.attempt;
+      if (push.reset || isNewAttempt) readAgainSoon();
       setTail((held) => append(held, push));
     },
   });

@@ -13,7 +13,7 @@ const MAX_PAGES = 20;
 
 const keyOf = (id: string) => ["logs", id];
 
-/** The end of a job's log: what REST told and what was pushed since the subscription; together they have no gap. */
+/** The end of a job's log: what REST told and what was pushed since the subscription. Lines are numbered: a gap is seen and filled. */
 export function useLogs(id: string) {
   const client = useQueryClient();
   const start = useRef(0);
@@ -31,7 +31,12 @@ export function useLogs(id: string) {
       setTail([]);
       void client.invalidateQueries({ queryKey: keyOf(id) });
     },
-    onEvent: ({ items }) => setTail((held) => mergeLines(held, items)),
+    onEvent: ({ items }) => {
+      const last = (tail.at(-1) ?? base.data?.at(-1))?.no;
+      const isGap = last !== undefined && items[0] !== undefined && items[0].no > last + 1;
+      if (isGap) void client.invalidateQueries({ queryKey: keyOf(id) });
+      setTail((held) => mergeLines(held, items));
+    },
   });
 
   const lines = useMemo(() => mergeLines(base.data ?? [], tail), [base.data, tail]);
