@@ -22,8 +22,8 @@ from torch import Tensor
 
 from headway.ml.sae.weights import Weights
 
-# The dense pre-activations held at once: few enough to stay in memory that the allocator reuses (a step is a tenth faster
-# than with one block of 50 MB), yet enough rows for a good matrix product however wide the dictionary is.
+# The dense pre-activations held at once: few enough to stay in memory that the allocator reuses (a step is a tenth
+# faster than with one block of 50 MB), yet enough rows for a good matrix product however wide the dictionary is.
 ENCODE_BLOCK_ELEMENTS = 2 << 20
 LEAST_BLOCK_ROWS = 256
 
