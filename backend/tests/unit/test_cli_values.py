@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headway.cli.values import parse_config, parse_value
@@ -17,6 +17,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no fault of the strategy
 @given(st.dictionaries(KEYS, VALUES, max_size=5))
 def test_json_values_come_back_as_they_were(config: dict[str, object]) -> None:
     assert parse_config([f"{key}={json.dumps(value)}" for key, value in config.items()]) == config
