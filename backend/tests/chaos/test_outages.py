@@ -33,6 +33,7 @@ class Services:
         self.cluster = postgres.prepare_cluster(folder, runtime_dir(folder))
         self.queue = valkey.prepare_queue(folder)
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._running: list[object] = []  # what ends a process when it is let go
 
     def start(self, name: str) -> None:
         """Start one and wait until it answers."""
@@ -40,6 +41,7 @@ class Services:
         stop = signal.SIGINT if name == "postgres" else signal.SIGTERM
         manager = running(made.command, stop, self.folder / "logs" / f"{name}.log")
         self.processes[name] = manager.__enter__()
+        self._running.append(manager)
         {"postgres": postgres, "valkey": valkey}[name].wait_ready(made.url)
 
     def end(self, name: str, how: signal.Signals) -> None:
@@ -71,7 +73,10 @@ def own_services() -> Iterator[Services]:
 @contextmanager
 def own_installation() -> Iterator[tuple[Services, Installation]]:
     """An installation on services of its own, with both workers."""
-    with own_services() as services, open_installation(services.cluster.url, services.queue.url) as installation:
+    with (
+        own_services() as services,
+        open_installation(services.cluster.url, services.queue.url, HEADWAY_LEASE_SECONDS="15") as installation,
+    ):
         installation.start_worker()
         installation.start_worker("system", beat=True)
         yield services, installation
