@@ -1,6 +1,6 @@
-"""How long an API instance takes from the start of its process to its first answer, and what it then holds in memory.
+"""How long `headway api` takes from the start of its process to its first answer, and what it then holds in memory.
 
-Needs the embedded services only; `python backend/bench/api_start.py [rounds]`.
+Processor time stands beside it: on a busy machine only that means something.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from headway.local import postgres, valkey
 from headway.local.account import service_account
 from headway.local.folders import prepare_data_dir, runtime_dir
+from headway.local.programs import headway_command
 from tests.services import running
 
 TARGET_SECONDS = 1.0
-COMMAND = "from headway.api.app import serve; from headway.settings import load_settings; serve(load_settings())"
 
 
 def main(rounds: int = 7) -> None:
@@ -58,9 +58,7 @@ def main(rounds: int = 7) -> None:
 def _start_once(environment: dict[str, str]) -> tuple[float, float, float, float]:
     port = valkey.free_port()
     began = time.perf_counter()
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", COMMAND], env={**os.environ, **environment, "HEADWAY_PORT": str(port)}
-    )
+    process = subprocess.Popen(headway_command("api"), env={**os.environ, **environment, "HEADWAY_PORT": str(port)})
     try:
         while not _healthy(port):
             if process.poll() is not None or time.perf_counter() - began > 30:

@@ -100,10 +100,7 @@ def _compose(runtime: Runtime, routes: Sequence[Route]) -> Api:
 
 async def _start(app: web.Application) -> None:
     app[API].push.start()
-    # what stands now stays: the collector need not look at it again, nor as often
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 1000)
+    gc.freeze()  # what stands now stays: the collector need not look at it again
 
 
 async def _watch_tokens(app: web.Application) -> AsyncIterator[None]:

@@ -36,7 +36,8 @@ def problem(
     status: int, title: str, detail: str, fields: Sequence[FieldProblem] = (), headers: dict[str, str] | None = None
 ) -> web.Response:
     """A problem+json response; `fields` become `errors: [{field, message}]`."""
-    body: dict[str, Any] = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    kind = "urn:headway:problem:" + title.lower().replace(" ", "-")
+    body: dict[str, Any] = {"type": kind, "title": title, "status": status, "detail": detail}
     if fields:
         body["errors"] = [{"field": field.field, "message": field.message} for field in fields]
     return web.Response(

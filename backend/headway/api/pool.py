@@ -42,7 +42,8 @@ class WorkPool:
             raise UnavailableError("The server is busy: try again in a few seconds.")
         self._waiting += 1
         try:
-            await asyncio.wait_for(self._free.acquire(), WAIT_SECONDS)
+            async with asyncio.timeout(WAIT_SECONDS):
+                await self._free.acquire()
         except TimeoutError:
             raise UnavailableError("The server is busy: try again in a few seconds.") from None
         finally:

@@ -36,7 +36,8 @@ class Cluster(AsyncRedisManager):
     async def hears(self, seconds: float) -> bool:
         """Whether it listens, now or within `seconds`."""
         try:
-            return await asyncio.wait_for(self._listening.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                return await self._listening.wait()
         except TimeoutError:
             return False
 

@@ -40,8 +40,7 @@ def problem(response: httpx.Response, status: int) -> dict[str, Any]:
     assert response.headers["Content-Type"].startswith("application/problem+json")
     body = response.json()
     assert body["status"] == status
-    assert body["type"]
-    assert body["title"]
+    assert body["type"] == "urn:headway:problem:" + body["title"].lower().replace(" ", "-")
     assert body["detail"]
     return body
 
