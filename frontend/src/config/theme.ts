@@ -30,6 +30,7 @@ export const theme = createTheme({
   defaultRadius: 4,
   cursorType: "pointer",
   components: {
+    InputWrapper: { defaultProps: { inputWrapperOrder: ["label", "input", "error", "description"] } },
     Button: { defaultProps: { size: "xs" } },
     TextInput: { defaultProps: { size: "sm" } },
     NumberInput: { defaultProps: { size: "sm", hideControls: true } },

@@ -9,6 +9,10 @@ const found = (item) => (item ? [200, item] : problem(404, "Not found", "There i
 const SCHEMA = {
   type: "object", title: "SaeTrainConfig", required: ["activations"], additionalProperties: false,
   $defs: {
+    Fail: {
+      type: "object", title: "Fail", required: ["step"],
+      properties: { step: { type: "integer", minimum: 1, title: "Step" }, attempts: { type: "integer", minimum: 1, default: 1, title: "Attempts" } },
+    },
     Optimizer: {
       type: "object", title: "Optimizer", description: "How the weights are moved",
       properties: {
@@ -26,6 +30,7 @@ const SCHEMA = {
     epochs: { type: "integer", minimum: 1, maximum: 1000, default: 3, title: "Epochs", description: "Passes over the store" },
     seed: { anyOf: [{ type: "integer", minimum: 0 }, { type: "null" }], default: null, title: "Seed", description: "Same seed, same run; chosen for you if empty" },
     normalize: { type: "boolean", default: true, title: "Normalize", description: "Scale rows to unit mean square first" },
+    fail_at: { anyOf: [{ $ref: "#/$defs/Fail" }, { type: "null" }], default: null, title: "Fail at", description: "A failure on request, `for tests`." },
     optimizer: { $ref: "#/$defs/Optimizer" },
     layers: { type: "array", items: { type: "integer", minimum: 0 }, default: [3, 5], title: "Layers", description: "One SAE is trained for each" },
   },

@@ -8,6 +8,17 @@ describe("a form from a kind's schema", () => {
     expect(formSchema(schema)).toEqual({ properties: { k: { type: "integer", minimum: 1, title: "K" } } });
   });
 
+  test("an optional object stays away until it is asked for", () => {
+    const schema: JsonObject = {
+      properties: { fail_at: { anyOf: [{ $ref: "#/$defs/Fail" }, { type: "null" }], default: null } },
+      $defs: { Fail: { type: "object", properties: { step: { type: "integer" }, attempts: { type: "integer", default: 1 } }, required: ["step"] } },
+    };
+    const form = formSchema(schema);
+    expect(form.properties).toMatchObject({ fail_at: { type: "object", properties: { attempts: { type: "integer" } } } });
+    expect(JSON.stringify(form.properties)).not.toContain("default");
+    expect(uiSchema(form)).toMatchObject({ fail_at: { "ui:enableOptionalDataFieldForType": ["object"] } });
+  });
+
   test("a real choice stays a choice", () => {
     const schema = { anyOf: [{ type: "integer" }, { type: "string" }, { type: "null" }] };
     expect(formSchema(schema)).toEqual(schema);
@@ -25,8 +36,8 @@ describe("a form from a kind's schema", () => {
   });
 
   test("bounds are told in words", () => {
-    expect(bounds({ minimum: 1, maximum: 1024 })).toBe("(1 to 1,024)");
-    expect(bounds({ exclusiveMinimum: 0, maximum: 1 })).toBe("(above 0, at most 1)");
+    expect(bounds({ minimum: 1, maximum: 1024 })).toBe("1 to 1,024");
+    expect(bounds({ exclusiveMinimum: 0, maximum: 1 })).toBe("above 0, at most 1");
     expect(bounds({})).toBe("");
   });
 

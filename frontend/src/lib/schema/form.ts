@@ -1,16 +1,27 @@
 import type { Json, JsonObject } from "@/types/api";
 
+const OPTIONAL = "x-optional";
+
 /** Pydantic's JSON Schema made plain for a form: `X | null` becomes an optional X, and inputs name their picker. */
 export function formSchema(schema: JsonObject): JsonObject {
-  return plain(schema) as JsonObject;
+  return plain(schema, schema) as JsonObject;
 }
 
-function plain(node: Json): Json {
-  if (Array.isArray(node)) return node.map(plain);
+function plain(node: Json, root: JsonObject): Json {
+  if (Array.isArray(node)) return node.map((item) => plain(item, root));
   if (node === null || typeof node !== "object") return node;
   const optional = optionalOf(node);
-  if (optional) return plain(optional);
-  return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, plain(value)]));
+  if (optional) return plain(absentUntilAsked(optional, root), root);
+  return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, plain(value, root)]));
+}
+
+/** An object that may be left out has no defaults of its own here: they would bring it into being. */
+function absentUntilAsked(node: JsonObject, root: JsonObject): JsonObject {
+  const target = resolve(node, root);
+  if (!target.properties) return node;
+  const bare = Object.entries(target.properties as Record<string, JsonObject>).map(([name, { default: _, ...rest }]) => [name, rest]);
+  const { $ref: _, ...told } = node;
+  return { ...target, ...told, properties: Object.fromEntries(bare), [OPTIONAL]: true };
 }
 
 /** The X of `anyOf: [X, null]` with what stands beside it; null for anything else. */
@@ -31,8 +42,11 @@ export function uiSchema(schema: JsonObject): JsonObject {
 
 function uiOf(property: JsonObject, root: JsonObject): JsonObject {
   const target = resolve(property, root);
-  if (target.properties) return uiSchema({ ...target, $defs: root.$defs ?? {} });
-  const help = [property.description ?? target.description, bounds(target)].filter(Boolean).join(" ");
+  if (target.properties) {
+    const inner = uiSchema({ ...target, $defs: root.$defs ?? {} });
+    return { ...inner, ...(target[OPTIONAL] === true && { "ui:enableOptionalDataFieldForType": ["object"] }) };
+  }
+  const help = helpOf(String(property.description ?? target.description ?? ""), bounds(target));
   const input = property["x-input"] ?? target["x-input"];
   return {
     ...(help && { "ui:description": help }),
@@ -52,17 +66,24 @@ function resolve(property: JsonObject, root: JsonObject): JsonObject {
   return name ? ((root.$defs as Record<string, JsonObject> | undefined)?.[name] ?? property) : property;
 }
 
+/** The description, and the bounds as a sentence after it. */
+function helpOf(description: string, limits: string): string {
+  if (!limits) return description;
+  const text = description && !/[.!?]$/.test(description) ? `${description}.` : description;
+  return `${text} ${limits.charAt(0).toUpperCase()}${limits.slice(1)}.`.trim();
+}
+
 /** `1 to 1,024`, `at least 0`, `above 0, at most 1`. */
 export function bounds(property: JsonObject): string {
   const { minimum, maximum, exclusiveMinimum, exclusiveMaximum } = property as Record<string, number | undefined>;
-  if (minimum !== undefined && maximum !== undefined) return `(${show(minimum)} to ${show(maximum)})`;
+  if (minimum !== undefined && maximum !== undefined) return `${show(minimum)} to ${show(maximum)}`;
   const parts = [
     minimum !== undefined && `at least ${show(minimum)}`,
     exclusiveMinimum !== undefined && `above ${show(exclusiveMinimum)}`,
     maximum !== undefined && `at most ${show(maximum)}`,
     exclusiveMaximum !== undefined && `below ${show(exclusiveMaximum)}`,
-  ].filter(Boolean);
-  return parts.length ? `(${parts.join(", ")})` : "";
+  ];
+  return parts.filter(Boolean).join(", ");
 }
 
 const show = (value: number): string => value.toLocaleString("en", { maximumFractionDigits: 6 });

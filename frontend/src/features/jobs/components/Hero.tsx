@@ -1,5 +1,6 @@
 import { phaseTitle, waitingText } from "@/components/jobs/activity";
 import { counters, percent } from "@/lib/format/numbers";
+import { isFinal } from "@/lib/jobs/states";
 import type { Job } from "@/types/api";
 import classes from "./Hero.module.css";
 import { HeroFacts } from "./HeroFacts";
@@ -22,7 +23,7 @@ export function Hero({ job }: { job: Job }) {
         <HeroFacts job={job} />
       </div>
       <Timeline job={job} />
-      <p className={classes.message}>{job.message ?? " "}</p>
+      <p className={classes.message}>{(!isFinal(job.state) && job.message) || " "}</p>
     </section>
   );
 }

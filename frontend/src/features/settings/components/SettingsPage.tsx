@@ -3,6 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { Fragment } from "react";
 import { FailedRead } from "@/components/ui/Notice";
 import { Page, Section } from "@/components/ui/Page";
+import { Prose } from "@/components/ui/Prose";
 import { type Column, Table } from "@/components/ui/Table";
 import { api } from "@/lib/api/client";
 import type { Json, Setting } from "@/types/api";
@@ -26,24 +27,11 @@ function breakable(name: string) {
   ));
 }
 
-/** What stands between backticks is code. */
-function prose(text: string) {
-  return text.split("`").map((part, i) =>
-    i % 2 ? (
-      <code key={i} className="mono">
-        {part}
-      </code>
-    ) : (
-      part
-    ),
-  );
-}
-
 const COLUMNS: Column<Setting>[] = [
   { title: "Variable", cell: (item) => <span className="mono">{breakable(item.name)}</span> },
   { title: "Value", cell: (item) => <span className="mono" style={{ fontWeight: isChanged(item) ? 700 : 400 }}>{show(item.value)}</span> },
   { title: "Default", cell: (item) => <span className="mono dim">{show(item.default)}</span>, secondary: true },
-  { title: "What it does", cell: (item) => prose(item.description), secondary: true },
+  { title: "What it does", cell: (item) => <Prose text={item.description} />, secondary: true },
 ];
 
 /** How this page looks, and how the server is set up. */

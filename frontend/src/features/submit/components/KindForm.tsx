@@ -1,9 +1,10 @@
 import { Button, TextInput } from "@mantine/core";
 import { Form } from "@rjsf/mantine";
-import type { ErrorSchema, RJSFSchema, UiSchema } from "@rjsf/utils";
+import type { ErrorSchema, RJSFSchema, RJSFValidationError, UiSchema } from "@rjsf/utils";
 import validator from "@rjsf/validator-ajv8";
 import { useNavigate } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
+import { Prose } from "@/components/ui/Prose";
 import { Notice } from "@/components/ui/Notice";
 import { ApiError, messageOf } from "@/lib/api/errors";
 import { errorTree, formSchema, uiSchema, withoutEmpty } from "@/lib/schema/form";
@@ -17,7 +18,7 @@ export function KindForm({ kind }: { kind: Kind }) {
   const navigate = useNavigate();
   const submit = useSubmit();
   const schema = useMemo(() => formSchema(kind.schema), [kind.schema]);
-  const ui = useMemo(() => ({ ...uiSchema(schema), "ui:title": "", "ui:description": "" }), [schema]);
+  const ui = useMemo(() => ({ ...withProse(uiSchema(schema)), "ui:title": "", "ui:description": "" }), [schema]);
   const [data, setData] = useState<JsonObject>({});
   const [name, setName] = useState("");
   const [key, setKey] = useState(newKey);
@@ -45,7 +46,7 @@ export function KindForm({ kind }: { kind: Kind }) {
       />
       <Form
         schema={schema as RJSFSchema}
-        uiSchema={ui as UiSchema}
+        uiSchema={ui}
         validator={validator}
         formData={data}
         extraErrors={errors.tree as ErrorSchema}
@@ -55,7 +56,7 @@ export function KindForm({ kind }: { kind: Kind }) {
         templates={templates}
         widgets={widgets}
         showErrorList={false}
-        transformErrors={(list) => list.map((error) => ({ ...error, message: error.message?.replace(/^must/, "Must") }))}
+        transformErrors={(list) => list.map(asShown)}
         noHtml5Validate
         focusOnFirstError
       >
@@ -63,7 +64,7 @@ export function KindForm({ kind }: { kind: Kind }) {
           <Button type="submit" size="sm" loading={submit.isPending}>
             Start
           </Button>
-          <span className="dim">{`Goes to the ${kind.queue} queue`}</span>
+          <span className="dim">{`Runs in the ${kind.queue} queue`}</span>
         </div>
         {isUnplaced && (
           <div style={{ marginTop: 16 }}>
@@ -73,6 +74,21 @@ export function KindForm({ kind }: { kind: Kind }) {
       </Form>
     </div>
   );
+}
+
+/** The form's own errors as sentences; one at an item of a list is shown at the list. */
+function asShown(error: RJSFValidationError): RJSFValidationError {
+  return { ...error, message: error.message?.replace(/^must/, "Must"), property: error.property?.replace(/\.\d+$|\[\d+\]$/, "") };
+}
+
+/** Descriptions may hold code. */
+function withProse(ui: JsonObject): UiSchema {
+  const shown = Object.entries(ui).map(([key, value]) => {
+    if (key === "ui:description") return [key, <Prose text={String(value)} />];
+    const isField = !key.startsWith("ui:") && typeof value === "object" && value !== null && !Array.isArray(value);
+    return [key, isField ? withProse(value) : value];
+  });
+  return Object.fromEntries(shown);
 }
 
 const newKey = (): string => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");

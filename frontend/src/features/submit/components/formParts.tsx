@@ -1,16 +1,22 @@
-import { Checkbox, Select, TagsInput } from "@mantine/core";
-import type { ObjectFieldTemplateProps, TemplatesType, WidgetProps } from "@rjsf/utils";
+import { Button, Checkbox, Select, TagsInput } from "@mantine/core";
+import type { ObjectFieldTemplateProps, OptionalDataControlsTemplateProps, TemplatesType, WidgetProps } from "@rjsf/utils";
+import { Prose } from "@/components/ui/Prose";
 import { bytes } from "@/lib/format/numbers";
 import type { Artifact } from "@/types/api";
 import { useReadyArtifacts } from "../api/queries";
 import classes from "./SubmitPage.module.css";
 
 /** Fields in two columns; what is itself an object or a list takes the width. */
-function ObjectTemplate({ title, description, properties, schema }: ObjectFieldTemplateProps) {
+function ObjectTemplate({ title, description, properties, schema, optionalDataControl }: ObjectFieldTemplateProps) {
   return (
     <div className={title ? classes.group : undefined}>
-      {title && <div className={classes.groupTitle}>{title}</div>}
-      {title && description && <div className={classes.groupText}>{description}</div>}
+      {title && (
+        <div className={classes.groupTitle}>
+          {title}
+          {optionalDataControl}
+        </div>
+      )}
+      {title && description && <div className={classes.groupText}>{typeof description === "string" ? <Prose text={description} /> : description}</div>}
       <div className={classes.grid}>
         {properties.map((property) => (
           <div key={property.name} className={isWide(schema.properties?.[property.name]) ? classes.wide : undefined}>
@@ -55,22 +61,25 @@ function labelOf({ id, name, bytes: size }: Artifact): string {
   return [name ?? id, size === null ? "" : bytes(size)].filter(Boolean).join(" · ");
 }
 
+const SEPARATORS = /[,\s]+/;
+
 /** A list of numbers or words on one line; Enter or a comma ends an item. */
 function ListWidget({ id, label, value, required, onChange, options, rawErrors, disabled, readonly, schema }: WidgetProps) {
   const { type } = (schema.items ?? {}) as { type?: string };
-  const typed = (item: string) => (type === "string" || item.trim() === "" || Number.isNaN(Number(item)) ? item : Number(item));
+  const typed = (item: string) => (type === "string" || Number.isNaN(Number(item)) ? item : Number(item));
   return (
     <TagsInput
       id={id}
       label={label}
       description={options.description}
       value={((value ?? []) as unknown[]).map(String)}
-      onChange={(next) => onChange(next.map(typed))}
+      onChange={(next) => onChange(next.flatMap((item) => item.split(SEPARATORS)).filter(Boolean).map(typed))}
       splitChars={[",", " "]}
       allowDuplicates
       required={required}
       disabled={disabled || readonly}
-      error={rawErrors?.join("\n")}
+      // its words stand below already: a list tells its errors itself
+      error={Boolean(rawErrors?.length)}
     />
   );
 }
@@ -90,5 +99,17 @@ function CheckboxWidget({ id, label, value, onChange, options, rawErrors, disabl
   );
 }
 
-export const templates: Partial<TemplatesType> = { ObjectFieldTemplate: ObjectTemplate };
+/** Brings an object that may be left out into being, or takes it away again. */
+function OptionalControls({ id, onAddClick, onRemoveClick }: OptionalDataControlsTemplateProps) {
+  return (
+    <Button id={id} variant="default" size="compact-xs" onClick={onAddClick ?? onRemoveClick}>
+      {onAddClick ? "Set" : "Leave out"}
+    </Button>
+  );
+}
+
+export const templates: Partial<TemplatesType> = {
+  ObjectFieldTemplate: ObjectTemplate,
+  OptionalDataControlsTemplate: OptionalControls,
+};
 export const widgets = { artifact: ArtifactWidget, list: ListWidget, CheckboxWidget };
