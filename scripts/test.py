@@ -34,7 +34,7 @@ class Counts:
 
     def __str__(self) -> str:
         unfinished = "" if self.complete else ", and did not run to its end"
-        return f"{self.name:<9} {self.passed} passed, {self.failed} failed, {self.skipped} skipped{unfinished}"
+        return f"{self.name}: {self.passed} passed, {self.failed} failed, {self.skipped} skipped{unfinished}"
 
 
 def backend(report: Path) -> Counts:

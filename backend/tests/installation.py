@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +29,7 @@ from headway.storage.engine import transaction
 from headway.storage.migrate import upgrade
 
 WAIT_SECONDS = 60.0
+_numbers = count(1)
 T = TypeVar("T")
 
 
@@ -54,6 +56,7 @@ class Installation:
     environment: dict[str, str]
     workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
     apis: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    logs: dict[int, Path] = field(default_factory=dict)
 
     @property
     def engine(self) -> Any:
@@ -107,7 +110,7 @@ class Installation:
             "from headway.settings import load_settings; from headway.workers.app import serve; "
             f"serve(load_settings(), {queues.split(',')!r}, beat={beat})"
         )
-        log = Path(self.environment["HEADWAY_DATA_DIR"]) / f"worker-{len(self.workers)}.log"
+        log = Path(self.environment["HEADWAY_DATA_DIR"]) / f"worker-{next(_numbers)}.log"
         with log.open("ab") as output:
             worker = subprocess.Popen(
                 [sys.executable, "-c", code],
@@ -117,7 +120,12 @@ class Installation:
                 start_new_session=True,
             )
         self.workers.append(worker)
+        self.logs[worker.pid] = log
         return worker
+
+    def worker_log(self, worker: subprocess.Popen[bytes]) -> Path:
+        """What a worker wrote."""
+        return self.logs[worker.pid]
 
     def start_api(self, **environment: str) -> str:
         """Start an API process and answer its address once it is up; it ends with the test run in any case."""

@@ -24,7 +24,7 @@ JOBS: list[Json] = [
     {
         "key": "tokens",
         "kind": "dataset.tokenize",
-        "config": {"dataset": "job:text/dataset", "model": "job:model/model", "max_tokens": 150_000},
+        "config": {"dataset": "job:text/dataset", "model": "job:model/model", "max_tokens": 200_000},
     },
     {
         "key": "activations",
@@ -34,7 +34,16 @@ JOBS: list[Json] = [
     {
         "key": "sae",
         "kind": "sae.train",
-        "config": {"activations": "job:activations/activations", "expansion": 8, "k": 32, "epochs": 5},
+        "config": {
+            "activations": "job:activations/activations",
+            "expansion": 8,
+            "k": 32,
+            "epochs": 4,
+            "lr": 0.003,
+            "warmup_steps": 20,
+            "dead_after_rows": 250_000,
+            "checkpoint_every_steps": 50,
+        },
     },
 ]
 RESULTS = {

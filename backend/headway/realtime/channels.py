@@ -127,7 +127,7 @@ def job_messages(job: Mapping[str, Any], family: str | None) -> list[Message]:
     """The pushes that tell a job's change; `job` is the job object as HTTP gives it."""
     base = {"job_id": job["id"], "revision": job["revision"], "job": job}
     targets = [(f"jobs/{job['id']}/progress", "job:progress"), ("operations", "job:changed")]
-    if family in FAMILY_PROGRESS:
+    if family is not None and family in FAMILY_PROGRESS:
         pattern, events = FAMILY_PROGRESS[family]
         targets.append((pattern.format(id=job["id"]), events.get(str(job["state"]), events[""])))
     return [Message(channel, event, {"channel": channel, **base}) for channel, event in targets]

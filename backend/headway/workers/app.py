@@ -65,7 +65,7 @@ def serve(settings: Settings, queues: Sequence[str], beat: bool = False) -> None
         ).start()
     finally:
         if ticks:
-            ticks.stop(wait=False)
+            ticks.service.stop()
         presence.close()
         runtime.close()
 

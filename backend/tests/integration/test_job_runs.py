@@ -189,6 +189,15 @@ def test_terminated_worker_gives_its_job_back_and_another_goes_on(installation: 
     assert len(curve(installation, job_id)) == 400
 
 
+def test_worker_with_beat_ends_cleanly(installation: Installation) -> None:
+    worker = installation.start_worker("system", beat=True)
+    log = installation.worker_log(worker)
+    wait_until(lambda: "ready" in log.read_text(), what="the worker")
+    worker.send_signal(signal.SIGTERM)
+    assert worker.wait(timeout=10) == 0
+    installation.workers.remove(worker)
+
+
 def test_what_the_process_prints_and_why_it_failed_stands_in_the_log(installation: Installation) -> None:
     job_id = installation.submit(config=QUICK | {"fail_at": {"step": 2, "how": "exception"}})
     installation.wait_state(job_id, "failed")

@@ -1,6 +1,5 @@
 """Chosen layers over all text tokens, in one pass, as shards that say what they are."""
 
-# pyright: basic
 from __future__ import annotations
 
 import numpy as np

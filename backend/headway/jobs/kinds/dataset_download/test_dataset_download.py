@@ -1,6 +1,5 @@
 """Text comes from a hub, a folder, or the Python installation that is on every machine."""
 
-# pyright: basic
 from __future__ import annotations
 
 import json

@@ -1,6 +1,5 @@
 """Text becomes packed contexts that read back as the text it was."""
 
-# pyright: basic
 from __future__ import annotations
 
 import numpy as np

@@ -1,6 +1,5 @@
 """A model comes whole and verified, however often the connection breaks."""
 
-# pyright: basic
 from __future__ import annotations
 
 import hashlib

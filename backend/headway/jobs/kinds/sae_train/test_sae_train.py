@@ -1,6 +1,5 @@
 """SAEs from stored activations: watched, stopped, taken up bit for bit, exported."""
 
-# pyright: basic
 from __future__ import annotations
 
 import math
