@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from alembic import context
 from sqlalchemy import Connection
 
+from alembic import context
 from headway.errors import FieldProblem, SettingsError
 from headway.settings import get_settings
 from headway.storage.engine import make_engine
