@@ -124,7 +124,7 @@ export function answer(world, method, path, query, body) {
   if (root === "session") return [200, { role: "admin", installation: "fake", version: "0.1.0" }];
   if (root === "kinds") return [200, { items: ALL_KINDS }];
   if (root === "settings") return [200, { items: SETTINGS }];
-  if (root === "artifacts") return [200, { items: ARTIFACTS.filter((item) => !query.get("type") || item.type === query.get("type")), next_cursor: null }];
+  if (root === "artifacts") return [200, { items: ARTIFACTS.filter((item) => ["type", "state"].every((name) => !query.get(name) || item[name] === query.get(name))), next_cursor: null }];
   if (root === "system") return [200, { items: [{ name: "alder", last_seen_at: new Date().toISOString(), cpus: 2, memory_mb: 8192, gpus: [], slots: { cpu: 1, io: 2 }, workers: [{ id: "alder-1", pid: 4711, slots: { cpu: 1, io: 2 } }] }] }];
   if (root === "studies") return id ? [200, world.studyNow()] : [200, { items: [world.studyNow()], next_cursor: null }];
   if (root !== "jobs") return problem(404, "Not found", `There is nothing at ${path}.`);

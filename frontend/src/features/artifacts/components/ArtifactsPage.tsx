@@ -20,6 +20,9 @@ const TYPES = [
   { value: "sae", label: "SAEs" },
 ];
 
+/** The list shows so many, the newest. */
+const NEWEST = 500;
+
 const COLUMNS: Column<Artifact>[] = [
   { title: "Name", cell: (item) => <Name artifact={item} /> },
   { title: "Type", cell: (item) => item.type },
@@ -34,7 +37,7 @@ const COLUMNS: Column<Artifact>[] = [
 export function ArtifactsPage({ type, onType }: { type: string; onType: (type: string) => void }) {
   const { data, error, refetch } = useQuery({
     queryKey: ["artifacts", { type }],
-    queryFn: ({ signal }) => api<ApiPage<Artifact>>("/artifacts", { query: { type }, signal }),
+    queryFn: ({ signal }) => api<ApiPage<Artifact>>("/artifacts", { query: { type, limit: NEWEST }, signal }),
     refetchInterval: usePolling(),
     placeholderData: (held) => held,
   });

@@ -4,10 +4,13 @@ import { keys, mergeStudy } from "@/lib/jobs/cache";
 import { usePolling } from "@/lib/live/usePolling";
 import type { Page, Study } from "@/types/api";
 
+/** The list shows so many, the newest. */
+const NEWEST = 200;
+
 export function useStudies() {
   return useQuery({
     queryKey: keys.studies,
-    queryFn: ({ signal }) => api<Page<Study>>("/studies", { signal }),
+    queryFn: ({ signal }) => api<Page<Study>>("/studies", { query: { limit: NEWEST }, signal }),
     refetchInterval: usePolling(),
   });
 }

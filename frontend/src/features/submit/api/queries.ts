@@ -6,12 +6,15 @@ export function useKinds() {
   return useQuery({ queryKey: ["kinds"], queryFn: ({ signal }) => api<{ items: Kind[] }>("/kinds", { signal }), staleTime: 60_000 });
 }
 
+/** The picker offers so many, the newest. */
+const CHOICES = 500;
+
 /** Artifacts of a type that a job can take. */
 export function useReadyArtifacts(type: string) {
   return useQuery({
-    queryKey: ["artifacts", { type }],
-    queryFn: ({ signal }) => api<Page<Artifact>>("/artifacts", { query: { type }, signal }),
-    select: (page) => page.items.filter((artifact) => artifact.state === "ready"),
+    queryKey: ["artifacts", { type, state: "ready" }],
+    queryFn: ({ signal }) => api<Page<Artifact>>("/artifacts", { query: { type, state: "ready", limit: CHOICES }, signal }),
+    select: (page) => page.items,
   });
 }
 
