@@ -15,6 +15,8 @@ _FOR_EVER = "public, max-age=31536000, immutable"
 _ASK_AGAIN = "no-cache"
 _DOCS_FILES = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png"})
 
+_FILE_KINDS = frozenset({"css", "html", "ico", "js", "json", "map", "png", "svg", "txt", "webmanifest", "woff2", "xml"})
+
 _NOT_BUILT = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Headway</title>
 <p>Headway runs, but its dashboard is not built yet: run <code>make setup</code> and reload.
 The API is described at <a href="/api/docs">/api/docs</a>.</p></html>"""
@@ -40,7 +42,8 @@ async def page(call: Call) -> web.StreamResponse:
         # the build names what stands in assets/ by its content
         cache = _FOR_EVER if path.startswith("assets/") else _ASK_AGAIN
         return web.FileResponse(file, headers={"Cache-Control": cache})
-    if "." in path.rpartition("/")[2]:
+    # a page of the dashboard may have a dot in its address (/submit/sae.train), a file of the build always has its kind
+    if path.startswith("assets/") or path.rpartition(".")[2] in _FILE_KINDS:
         raise NotFoundError(f"there is no file /{path}")
     index = DASHBOARD / "index.html"
     if index.is_file():

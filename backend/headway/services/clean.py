@@ -1,22 +1,31 @@
-"""Makes what a job says storable: Postgres text and JSON hold no NUL and no lone surrogates."""
+"""Makes what a job says storable and fit to be shown: no NUL, no lone surrogates, no secrets."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
+from headway.logs import redact
 
-def clean_text(text: str) -> str:
-    """The text without NUL; what is no Unicode becomes `?`."""
+Cleaner = Callable[[str], str]
+
+
+def storable(text: str) -> str:
+    """The text as Postgres holds it: without NUL; what is no Unicode becomes `?`."""
     return text.replace("\0", "").encode("utf-8", "replace").decode()
 
 
-def clean(value: Any) -> Any:
+def cleaner(secrets: Sequence[str]) -> Cleaner:
+    """Makes text storable and hides these secrets, and what looks like one."""
+    return lambda text: redact(storable(text), secrets)
+
+
+def clean(value: Any, text: Cleaner) -> Any:
     """The same for every text within a JSON value."""
     if isinstance(value, str):
-        return clean_text(value)
+        return text(value)
     if isinstance(value, Mapping):
-        return {clean_text(str(name)): clean(each) for name, each in cast("Mapping[Any, Any]", value).items()}
+        return {storable(str(name)): clean(each, text) for name, each in cast("Mapping[Any, Any]", value).items()}
     if isinstance(value, list):
-        return [clean(each) for each in cast("list[Any]", value)]
+        return [clean(each, text) for each in cast("list[Any]", value)]
     return value

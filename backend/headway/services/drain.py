@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine
 
 from headway.errors import FencedError
-from headway.services.clean import clean
+from headway.services.clean import Cleaner, clean, cleaner, storable
 from headway.services.feed import Drained, Feed
 from headway.services.ingest import ingest
 from headway.services.ports import Signals
-from headway.spool.reader import SpoolReader
+from headway.spool.reader import Event, SpoolReader
+from headway.spool.records import EventKind
 from headway.storage import jobs as job_store
 from headway.storage.engine import transaction
 
@@ -23,18 +24,30 @@ WATCH_SECONDS = 0.25
 #: The lease is prolonged at least this often within its length.
 RENEWALS_A_LEASE = 5
 
+#: Events whose text was written by people or libraries, which may hold secrets.
+_TOLD = frozenset({EventKind.LOG, EventKind.SAID, EventKind.RESULT})
+
 ReadOutput = Callable[..., tuple[list[dict[str, Any]], int]]
 
 
 class Drain:
     """The way of one attempt's records into Postgres. What could not be committed is kept and tried again."""
 
-    def __init__(self, engine: Engine, signals: Signals, feed: Feed, folder: Path, read_output: ReadOutput) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        signals: Signals,
+        feed: Feed,
+        folder: Path,
+        read_output: ReadOutput,
+        secrets: Sequence[str] = (),
+    ) -> None:
         self._engine = engine
         self._signals = signals
         self._feed = feed
         self._folder = folder
         self._read_output = read_output
+        self._shown = cleaner(secrets)
         self._reader = SpoolReader(folder / "spool", feed.spool_offset)
         self._pending: Drained | None = None
         self._state: str | None = None
@@ -60,12 +73,15 @@ class Drain:
         if self._pending is None:
             lines, offset = self._read_output(self._folder, self._feed.output_offset, ended=ended)
             batch = self._reader.read()
-            batch.events = [event._replace(data=clean(event.data)) for event in batch.events]
-            self._pending = Drained(batch, lines, offset)
+            batch.events = [event._replace(data=clean(event.data, self._cleaner_of(event))) for event in batch.events]
+            self._pending = Drained(batch, [line | {"text": self._shown(line["text"])} for line in lines], offset)
             if not self._pending:
                 empty, self._pending = self._pending, None
                 return empty
         return self._pending
+
+    def _cleaner_of(self, event: Event) -> Cleaner:
+        return self._shown if event.kind in _TOLD else storable
 
     def _commit(self, drained: Drained) -> str:
         ingested = ingest(self._engine, self._feed, drained)

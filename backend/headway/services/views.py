@@ -206,7 +206,7 @@ def study_view(study: Row, jobs: Sequence[Row]) -> StudyView:
         name=study["name"],
         state=_study_state(states),
         percent=_study_percent(views),
-        eta_seconds=None,
+        eta_seconds=_study_eta(views),
         jobs=views,
         created_at=study["created_at"],
         finished_at=max(finished) if done and finished else None,
@@ -217,6 +217,13 @@ def _study_percent(jobs: Sequence[JobView]) -> float:
     if all(job.state is JobState.COMPLETED for job in jobs):
         return 100.0
     return min(99.99, int(sum(job.percent for job in jobs) * 100 / len(jobs)) / 100)
+
+
+def _study_eta(jobs: Sequence[JobView]) -> float | None:
+    """The sum over the jobs that are not over, once each of them has one; absent rather than wrong."""
+    left = [job.eta_seconds for job in jobs if job.state not in TERMINAL]
+    known = [seconds for seconds in left if seconds is not None]
+    return sum(known) if left and len(known) == len(left) else None
 
 
 def _study_state(states: set[JobState]) -> str:

@@ -16,6 +16,7 @@ from celery.signals import worker_ready, worker_shutting_down
 
 from headway.bootstrap import RUN_JOB, Runtime, make_celery, open_runtime
 from headway.domain.endings import Patience
+from headway.logs import configure_logging
 from headway.parent_death import end_with_parent
 from headway.services.claim_job import Claimant
 from headway.services.recover_jobs import recover_jobs
@@ -39,6 +40,7 @@ log = structlog.get_logger(__name__)
 def serve(settings: Settings, queues: Sequence[str], beat: bool = False) -> None:
     """Work on these queues until SIGTERM; then running jobs leave a checkpoint and are given back."""
     end_with_parent()
+    configure_logging(settings, service="worker")
     runtime = open_runtime(settings)
     app = make_celery(settings)
     slots = {queue: settings.slots.get(queue, 1) for queue in queues}

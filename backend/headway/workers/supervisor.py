@@ -20,6 +20,7 @@ from headway.domain.failures import Failure, FailureClass, classify_exit
 from headway.domain.states import JobState
 from headway.errors import FencedError, InvalidInputError, UnavailableError
 from headway.jobs.registry import get_kind
+from headway.logs import secrets_of
 from headway.services.claim_job import Claimant, new_feed
 from headway.services.drain import Drain
 from headway.services.finish_attempt import ending_of_result, finish_attempt
@@ -45,6 +46,7 @@ class Supervisor:
     def __init__(self, runtime: Runtime, claimant: Claimant, row: Row, shutting_down: Callable[[], bool]) -> None:
         self._runtime = runtime
         self._settings = runtime.settings
+        self._secrets = secrets_of(runtime.settings)
         self._claimant = claimant
         self._row = row
         self._shutting_down = shutting_down
@@ -100,10 +102,10 @@ class Supervisor:
                 end_group_of(folder, attempt["process_group"])
             feed = new_feed(self._row | {"attempt": attempt["number"]}, self._claimant)
             feed.spool_offset, feed.output_offset = attempt["spool_offset"], attempt["output_offset"]
-            Drain(self._runtime.engine, self._runtime.signals, feed, folder, read_output).take_rest()
+            Drain(self._runtime.engine, self._runtime.signals, feed, folder, read_output, self._secrets).take_rest()
 
     def _drain_until_ended(self, process: subprocess.Popen[bytes], folder: Path) -> Ending:
-        drain = Drain(self._runtime.engine, self._runtime.signals, self._feed, folder, read_output)
+        drain = Drain(self._runtime.engine, self._runtime.signals, self._feed, folder, read_output, self._secrets)
         control = Control.open(folder / "control")
         interval = self._settings.headway_drain_interval_ms / 1000
         while process.poll() is None:
