@@ -80,10 +80,11 @@ def run_kind(
     control = Control.create(folder / "control")
     if prepare:
         prepare(control)
-    return _read(Ran(run_in_folder(folder), folder, places))
+    return read_back(Ran(run_in_folder(folder), folder, places))
 
 
-def _read(ran: Ran) -> Ran:
+def read_back(ran: Ran) -> Ran:
+    """Add what stands in the spool of the folder."""
     reader = SpoolReader(ran.folder / "spool")
     while (batch := reader.read()).records:
         ran.events += [(event.kind, event.data) for event in batch.events]
