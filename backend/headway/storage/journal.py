@@ -27,6 +27,16 @@ _HISTORY = text(
     "SELECT at, attempt, revision, percent_bp, phase, step, rate, eta_seconds FROM progress_history "
     "WHERE job_id = :job_id ORDER BY revision"
 )
+# what the job shows is taken from its row, written before in the same transaction
+_ADD_HISTORY = text("""
+INSERT INTO progress_history (job_id, revision, attempt, at, percent_bp, phase, phase_changed, step, rate, eta_seconds,
+                              epoch, message, metrics)
+SELECT id, :revision, :attempt, :at, :percent_bp, :phase, :phase_changed, :step, :rate, :eta_seconds,
+       (SELECT (counter->>'current')::float8 FROM jsonb_array_elements(progress->'counters') AS counter
+        WHERE counter->>'unit' = 'epoch' LIMIT 1),
+       progress->>'message', coalesce(progress->'metrics', '{}')
+FROM jobs WHERE id = :job_id
+""")
 # every second point goes, phase changes stay; run only when the history is full
 _THIN_HISTORY = text("""
 DELETE FROM progress_history WHERE job_id = :job_id AND NOT phase_changed AND revision IN (
@@ -81,8 +91,8 @@ def read_events(connection: Connection, job_id: str, after: int, limit: int) -> 
 
 
 def add_history(connection: Connection, row: Mapping[str, Any]) -> None:
-    """Store one point of progress."""
-    connection.execute(insert(tables.progress_history), [dict(row)])
+    """Store one point of progress, with the epoch, the message and the metrics that the job's row shows."""
+    connection.execute(_ADD_HISTORY, dict(row))
 
 
 def thin_history(connection: Connection, job_id: str) -> None:

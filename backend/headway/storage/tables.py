@@ -22,6 +22,7 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -234,6 +235,9 @@ progress_history = Table(
     Column("step", BigInteger),
     Column("rate", REAL),
     Column("eta_seconds", REAL),
+    Column("epoch", Double),
+    Column("message", Text),
+    Column("metrics", JSONB, nullable=False, server_default="{}", comment="the newest value of each, as shown then"),
 )
 
 job_events = Table(
@@ -304,4 +308,61 @@ tokens = Table(
     _time("created_at", default_now=True),
     _time("expires_at"),
     CheckConstraint("role IN ('viewer', 'operator', 'admin')", name="role_known"),
+)
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("secret", Text, nullable=False, comment="signs what is sent, so it must be kept as it is"),
+    Column("events", ARRAY(Text), nullable=False),
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), comment="only this job; null: all"),
+    Column("kind", Text, comment="only jobs of this kind; null: all"),
+    Column("threshold", JSONB, comment="{metric, above, below} of metric.threshold"),
+    Column("owner", Text, nullable=False, server_default=""),
+    _time("created_at", default_now=True),
+)
+
+webhook_cursors = Table(
+    "webhook_cursors",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("events_seen", BigInteger, nullable=False, comment="job_events up to this number are in the outbox"),
+    Column("stalled", Boolean, nullable=False, server_default="false"),
+    comment="up to where each job has been told",
+)
+
+webhook_watches = Table(
+    "webhook_watches",
+    metadata,
+    Column("webhook_id", Text, ForeignKey("webhooks.id", ondelete="CASCADE"), primary_key=True),
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("step", BigInteger, nullable=False, comment="the metric was looked at up to here"),
+    Column("crossed", Boolean, nullable=False, server_default="false"),
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("webhook_id", Text, ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("job_id", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("key", Text, nullable=False, comment="what happened; told once to each webhook"),
+    Column("payload", JSONB, nullable=False),
+    Column("state", Text, nullable=False, server_default="pending"),
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("status", Integer, comment="the last HTTP answer"),
+    Column("error", Text),
+    _time("next_attempt_at", default_now=True),
+    _time("created_at", default_now=True),
+    _time("delivered_at"),
+    CheckConstraint("state IN ('pending', 'delivered', 'failed')", name="state_known"),
+    UniqueConstraint("webhook_id", "key"),
+    Index("ix_webhook_deliveries_due", "next_attempt_at", postgresql_where=text("state = 'pending'")),
+    Index("ix_webhook_deliveries_log", "webhook_id", text("created_at DESC"), text("id DESC")),
+    Index("ix_webhook_deliveries_age", "created_at"),
+    comment="the outbox and the log of webhooks",
 )
