@@ -1,33 +1,47 @@
-"""When a job will be done: a robust rate within the phase, seconds per weight for the phases to come.
+"""When a job will be done: the course of each phase under way, earlier jobs for the phases to come, weights at last.
 
-Pure: a `Forecaster` value is folded over what was observed. Nothing is shown before it can be trusted.
+Pure: a `Forecaster` value is folded over what was observed. Nothing is shown before it can be trusted. The phases' own
+times are used, so what was spent in another phase, paused or queued never counts.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from headway.domain.plan import Counter
-from headway.domain.progress import PhaseState, Snapshot
+from headway.domain.course import Course, moved
+from headway.domain.forecasts import NOTHING_PAST, Past, Rest, rest, shares_of
+from headway.domain.liveness import Pulse, beat
+from headway.domain.plan import Counter, fraction
+from headway.domain.progress import PhaseProgress, PhaseState, Snapshot
+from headway.domain.typical import PhaseRun, Typical, learned_weights, typical_of
 
-MOST_POINTS = 240
-LEAST_SECONDS = 1.5
-LEAST_FRACTION = 0.004
+__all__ = [
+    "Estimate",
+    "Forecaster",
+    "PhaseRun",
+    "Typical",
+    "estimate",
+    "learned_weights",
+    "observe",
+    "runs",
+    "typical_of",
+]
 
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A moment within a phase: how far it was, and the count of the innermost counter that has one."""
-
-    at: float
-    fraction: float
-    done: float
+RECENT_SECONDS = 10.0
+RECENT_SPACING_SECONDS = 0.5
+#: How sure a guess by weights is, and the most weight that may be guessed beside what is known.
+GUESS_SPREAD, MOST_GUESSED = 0.7, 0.5
+BAND, MOST_FACTOR = 1.28, 4.0
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Seconds left, with an 80 % band, of the current phase and of the whole; None while nothing is known."""
+    """Seconds left, with an 80 % band, over all and of each phase; None while nothing can be trusted.
+
+    `pulse` is the usual and the longest time between two signs of life, as `liveness` takes them.
+    """
 
     seconds: float | None = None
     low: float | None = None
@@ -35,104 +49,182 @@ class Estimate:
     phase_seconds: Mapping[str, float] = field(default_factory=dict[str, float])
     rate: float | None = None
     rate_unit: str | None = None
+    pulse: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A moment of the last seconds, with the units done by each counter, outermost first."""
+
+    at: float
+    done: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Forecaster:
-    """What was observed of the running phase (thinned evenly when full) and how long earlier phases took."""
+    """The courses of the phases entered so far, the last seconds, and what earlier jobs of the kind took.
 
+    `rests` is what was left of each phase when it was left to be entered again; `pulse` is for the liveness.
+    """
+
+    typical: Mapping[str, Typical] = field(default_factory=dict[str, Typical])
+    courses: Mapping[str, Course] = field(default_factory=dict[str, Course])
+    rests: Mapping[str, Rest | None] = field(default_factory=dict[str, Rest | None])
     phase: str | None = None
-    points: tuple[Point, ...] = ()
-    typical: Mapping[str, float] = field(default_factory=dict[str, float])
+    recent: tuple[Moment, ...] = ()
+    pulse: Pulse = field(default_factory=Pulse)
 
 
 def observe(forecaster: Forecaster, snapshot: Snapshot, at: float) -> Forecaster:
-    """Take note of where the job stands at `at` (Unix seconds)."""
-    current = next((p for p in snapshot.phases if p.spec.name == snapshot.phase), None)
-    if current is None or current.state is not PhaseState.RUNNING:
-        return replace(forecaster, phase=None, points=())
-    if not snapshot.counters:
-        # a phase just entered: a resumed one stands elsewhere than at 0, which its first counters will tell
-        return replace(forecaster, phase=snapshot.phase, points=())
-    points = forecaster.points if forecaster.phase == snapshot.phase else ()
-    point = Point(at, current.fraction, work_done(snapshot.counters))
-    if points and (point.fraction, point.done) == (points[-1].fraction, points[-1].done):
-        return forecaster
-    if len(points) >= MOST_POINTS:
-        # halving the older half keeps both the recent detail and the whole phase in view
-        middle = MOST_POINTS // 2
-        points = points[:middle:2] + points[middle:]
-    return replace(forecaster, phase=snapshot.phase, points=(*points, point))
+    """Take note of where the job stands at `at` (Unix seconds), after each event."""
+    if snapshot.phase is None:
+        return Forecaster(forecaster.typical)
+    if snapshot.phase != forecaster.phase:
+        forecaster = replace(forecaster, phase=snapshot.phase, recent=(), rests=_rests(forecaster))
+    pulse = beat(forecaster.pulse, at)
+    current, counters = snapshot.current, snapshot.counters
+    if current is None or current.state is not PhaseState.RUNNING or not counters:
+        return replace(forecaster, pulse=pulse)
+    courses, total = forecaster.courses, counters[0].total
+    if total and 0 < total < math.inf:
+        name, spent = current.spec.name, _spent(snapshot, current, at)
+        course = moved(courses.get(name), counters[0].unit, total, fraction(counters) * total, spent)
+        courses = courses if course is courses.get(name) else {**courses, name: course}
+    recent = _recent(forecaster.recent, Moment(at, _done(counters)))
+    return replace(forecaster, courses=courses, recent=recent, pulse=pulse)
 
 
-def work_done(counters: tuple[Counter, ...]) -> float:
-    """Units of the innermost counter done over the whole phase, the outer ones multiplied in where totals are known."""
-    done = 0.0
+def _rests(forecaster: Forecaster) -> Mapping[str, Rest | None]:
+    """The rest of the phase that is being left joins those of the others."""
+    name = forecaster.phase or ""
+    course = forecaster.courses.get(name)
+    if course is None:
+        return forecaster.rests
+    return {**forecaster.rests, name: rest(course, 0.0, _past(forecaster, name))}
+
+
+def _past(forecaster: Forecaster, name: str) -> Past:
+    typical = forecaster.typical.get(name)
+    return typical.past if typical else NOTHING_PAST
+
+
+def _spent(snapshot: Snapshot, phase: PhaseProgress, at: float) -> float:
+    """Seconds of the phase's own time."""
+    if phase.spec.name != snapshot.phase or snapshot.entered_at is None:
+        return phase.seconds
+    return phase.seconds + max(0.0, at - snapshot.entered_at)
+
+
+def _done(counters: tuple[Counter, ...]) -> tuple[float, ...]:
+    """Units done over the whole phase by each counter, the outer ones multiplied in where totals are known."""
+    done: list[float] = []
     for counter in counters:
-        done = done * (counter.total or 0) + counter.current if counter.total else done + counter.current
-    return done
+        outer = done[-1] * counter.total if done and counter.total else 0.0
+        done.append(outer + counter.current)
+    return tuple(done)
+
+
+def _recent(recent: tuple[Moment, ...], moment: Moment) -> tuple[Moment, ...]:
+    """The last seconds, thinned; the newest moment is always kept."""
+    if len(recent) > 1 and recent[-1].at - recent[-2].at < RECENT_SPACING_SECONDS:
+        recent = recent[:-1]
+    begin = moment.at - RECENT_SECONDS
+    while len(recent) > 1 and recent[1].at < begin:
+        recent = recent[1:]
+    return (*recent, moment)
 
 
 def estimate(forecaster: Forecaster, snapshot: Snapshot, at: float) -> Estimate:
     """Forecast from what was observed, at `at` (Unix seconds)."""
-    unit = snapshot.counters[-1].unit if snapshot.counters else None
-    rate = _work_rate(forecaster.points, at)
-    current = _phase_left(forecaster.points, at)
-    if current is None:
-        return Estimate(rate=rate, rate_unit=unit)
-    left, low, high = current
-    by_phase = {forecaster.phase or "": left}
-    per_weight = _seconds_per_weight(snapshot, left)
+    rate, unit = _rate(forecaster.recent, snapshot.counters, at)
+    known = _known_rests(forecaster, snapshot, at)
+    seconds = {name: rest.seconds for name, rest in known.items()}
+    pulse = (forecaster.pulse.usual, forecaster.pulse.longest)
+    found = Estimate(phase_seconds=seconds, rate=rate, rate_unit=unit, pulse=pulse)
+    total = sum(seconds.values())
+    if not known or len(known) < len(_ahead(snapshot)):
+        return found
+    spread = math.sqrt(sum((rest.seconds * rest.spread) ** 2 for rest in known.values())) / total if total else 0.0
+    factor = math.exp(BAND * spread)
+    if factor > MOST_FACTOR:
+        return found
+    return replace(found, seconds=total, low=total / factor, high=total * factor)
+
+
+def _ahead(snapshot: Snapshot) -> list[PhaseProgress]:
+    return [phase for phase in snapshot.phases if phase.state in (PhaseState.PENDING, PhaseState.RUNNING)]
+
+
+def _known_rests(forecaster: Forecaster, snapshot: Snapshot, at: float) -> dict[str, Rest]:
+    """What is left of each phase that can be told, by weights where most of the rest is known."""
+    rests = {phase.spec.name: _rest(forecaster, snapshot, phase, at) for phase in _ahead(snapshot)}
+    known = {name: rest for name, rest in rests.items() if rest is not None}
+    if len(known) < len(rests):
+        known |= _guessed(snapshot, known, rests, at)
+    return known
+
+
+def _rest(forecaster: Forecaster, snapshot: Snapshot, phase: PhaseProgress, at: float) -> Rest | None:
+    """What is left of a phase by its own course or by earlier jobs."""
+    name = phase.spec.name
+    course, typical = forecaster.courses.get(name), forecaster.typical.get(name)
+    spent = _spent(snapshot, phase, at)
+    if course and name == forecaster.phase:
+        found = rest(course, spent - course.seconds, _past(forecaster, name))
+    else:
+        found = forecaster.rests.get(name)
+    if found is None and typical is not None:
+        return typical.rest(phase.counters, phase.fraction, spent)
+    return found
+
+
+def _guessed(
+    snapshot: Snapshot, known: Mapping[str, Rest], rests: Mapping[str, Rest | None], at: float
+) -> dict[str, Rest]:
+    """The phases nothing is known of, by their weights beside the known ones; none where too much were guessed."""
+    seconds = weight = unknown = 0.0
     for phase in snapshot.phases:
-        if phase.state is PhaseState.PENDING:
-            seconds = forecaster.typical.get(phase.spec.name, phase.weight * per_weight)
-            by_phase[phase.spec.name] = seconds
-    later = sum(by_phase.values()) - left
-    return Estimate(left + later, low + later * 0.7, high + later * 1.4, by_phase, rate, unit)
-
-
-def _phase_left(points: tuple[Point, ...], at: float) -> tuple[float, float, float] | None:
-    if len(points) < 3 or points[-1].at - points[0].at < LEAST_SECONDS:
-        return None
-    if points[-1].fraction - points[0].fraction < LEAST_FRACTION:
-        return None
-    rates = sorted(filter(None, (_rate(points, share) for share in (1.0, 0.5, 0.25))))
-    if not rates:
-        return None
-    rate = rates[len(rates) // 2]
-    since = min(at - points[-1].at, 5.0)
-    rest = 1.0 - points[-1].fraction
-    margin = 0.05 + 0.25 * rest
-
-    def left(speed: float) -> float:
-        return max(0.0, rest / speed - since)
-
-    return left(rate), left(rates[-1]) * (1 - margin), left(rates[0]) * (1 + margin)
-
-
-def _rate(points: tuple[Point, ...], share: float) -> float | None:
-    """Fraction a second over the newest `share` of the observed time."""
-    begin = points[-1].at - (points[-1].at - points[0].at) * share
-    first = next(point for point in points if point.at >= begin)
-    seconds = points[-1].at - first.at
-    gained = points[-1].fraction - first.fraction
-    return gained / seconds if seconds > 0 and gained > 0 else None
-
-
-def _work_rate(points: tuple[Point, ...], at: float) -> float | None:
-    """Units a second over about the last ten seconds."""
-    recent = [point for point in points if point.at >= at - 10] or list(points[-2:])
-    if len(recent) < 2 or recent[-1].at <= recent[0].at:
-        return None
-    return max(0.0, (recent[-1].done - recent[0].done) / (recent[-1].at - recent[0].at))
-
-
-def _seconds_per_weight(snapshot: Snapshot, left: float) -> float:
-    """Seconds a unit of weight takes, from the phases that ran and the one under way."""
-    seconds = weight = 0.0
+        name = phase.spec.name
+        if name not in rests or name in known:
+            left = known[name].seconds if name in known else 0.0
+            seconds, weight = seconds + _spent(snapshot, phase, at) + left, weight + phase.weight
+        else:
+            unknown += phase.weight
+    if not seconds or unknown > MOST_GUESSED * weight:
+        return {}
+    guesses: dict[str, Rest] = {}
     for phase in snapshot.phases:
-        if phase.state is PhaseState.COMPLETED and phase.started_at is not None and phase.finished_at is not None:
-            seconds, weight = seconds + phase.finished_at - phase.started_at, weight + phase.weight
-        elif phase.state is PhaseState.RUNNING and phase.fraction < 1:
-            seconds, weight = seconds + left / (1 - phase.fraction), weight + phase.weight
-    return seconds / weight if weight > 0 else 0.0
+        if rests.get(phase.spec.name, 0) is None:
+            whole = phase.weight * seconds / weight
+            guesses[phase.spec.name] = Rest(max(whole * 0.1, whole - _spent(snapshot, phase, at)), GUESS_SPREAD)
+    return guesses
+
+
+def _rate(recent: tuple[Moment, ...], counters: tuple[Counter, ...], at: float) -> tuple[float | None, str | None]:
+    """Units a second, of the outermost counter that moves about once a second, else of the innermost."""
+    if not counters:
+        return None, None
+    unit, depth = counters[-1].unit, len(counters)
+    alike = [moment for moment in recent if len(moment.done) == depth]
+    if len(alike) < 2 or alike[-1].at <= alike[0].at:
+        return None, unit
+    seconds = max(at, alike[-1].at) - alike[0].at
+    rates = [max(0.0, new - old) / seconds for old, new in zip(alike[0].done, alike[-1].done, strict=True)]
+    return next(
+        ((rate, counter.unit) for rate, counter in zip(rates, counters, strict=True) if rate >= 0.8), (rates[-1], unit)
+    )
+
+
+def runs(forecaster: Forecaster, snapshot: Snapshot) -> dict[str, PhaseRun]:
+    """How the phases of a completed job went: what to keep for the forecasts of later jobs of its kind."""
+    found: dict[str, PhaseRun] = {}
+    for phase in snapshot.phases:
+        course = forecaster.courses.get(phase.spec.name)
+        if phase.seconds > 0 and course:
+            # what was done after the last counter came is known by the phase being over
+            done = course.total - course.resumed_at
+            run = PhaseRun(phase.seconds, done, course.unit, done / course.total, shares_of(course))
+            found[phase.spec.name] = run
+        elif phase.seconds > 0:
+            found[phase.spec.name] = PhaseRun(phase.seconds)
+    return found

@@ -72,6 +72,7 @@ class Feed:
     history: HistoryPace = field(default_factory=HistoryPace)
     result: dict[str, Any] | None = None
     checkpointed: bool = False
+    metrics_pushed_to: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +91,24 @@ def folded(feed: Feed, batch: Batch) -> tuple[Snapshot, eta.Forecaster]:
     """Snapshot and forecaster after the batch; the feed itself changes only once this is committed."""
     snapshot, forecaster = feed.snapshot, feed.forecaster
     for event in batch.events:
-        change = _DOMAIN_EVENTS.get(event.kind)
+        change = domain_event(event.kind, event.at, event.data)
         if change is None:
             continue
-        snapshot = apply(snapshot, change(event.at, event.data))
+        snapshot = apply(snapshot, change)
         forecaster = eta.observe(forecaster, snapshot, event.at)
     for latest in _latest_metrics(batch):
         snapshot = apply(snapshot, latest)
+        forecaster = eta.observe(forecaster, snapshot, latest.at)
     return snapshot, forecaster
 
 
-def _latest_metrics(batch: Batch) -> Iterable[Event]:
+def domain_event(kind: EventKind, at: float, data: Mapping[str, Any]) -> Event | None:
+    """What a spool event means for the progress; None for one that changes none of it."""
+    change = _DOMAIN_EVENTS.get(kind)
+    return change(at, data) if change else None
+
+
+def _latest_metrics(batch: Batch) -> Iterable[MetricsLogged]:
     for group in batch.metrics:
         width = len(group.names)
         values = group.values[-width:] if width else ()

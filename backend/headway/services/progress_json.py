@@ -23,6 +23,7 @@ def progress_json(snapshot: Snapshot, estimate: Estimate = _NOTHING_KNOWN) -> di
                 "weight": round(phase.weight, 6),
                 "state": phase.state,
                 "fraction": phase.fraction,
+                "seconds": round(phase.seconds, 3),
                 "started_at": phase.started_at,
                 "finished_at": phase.finished_at,
                 "error": phase.error,
@@ -38,6 +39,7 @@ def progress_json(snapshot: Snapshot, estimate: Estimate = _NOTHING_KNOWN) -> di
         "step": snapshot.step,
         "rate": estimate.rate,
         "rate_unit": estimate.rate_unit,
+        "pulse": [round(seconds, 3) for seconds in estimate.pulse],
         "eta": [_rounded(estimate.seconds), _rounded(estimate.low), _rounded(estimate.high)] if known else None,
     }
 

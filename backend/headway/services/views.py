@@ -8,11 +8,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
+from headway.domain.liveness import Liveness, liveness
 from headway.domain.states import HELD, TERMINAL, JobState
 from headway.storage.rows import Row
-
-SLOW_AFTER_SECONDS = 15.0
-STALLED_AFTER_SECONDS = 60.0
 
 
 def iso(moment: datetime) -> str:
@@ -184,15 +182,11 @@ def _from_seconds(seconds: float | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
-def _liveness(state: JobState, row: Row) -> str | None:
+def _liveness(state: JobState, row: Row) -> Liveness | None:
     if state not in HELD:
         return None
-    age = float(row["data_age"] or 0.0)
-    if row["lease_expired"]:
-        return "lost"
-    if age > STALLED_AFTER_SECONDS:
-        return "stalled"
-    return "slow" if age > SLOW_AFTER_SECONDS else "healthy"
+    usual, longest = row["progress"].get("pulse") or (0.0, 0.0)
+    return liveness(float(row["data_age"] or 0.0), usual, longest, lease_expired=bool(row["lease_expired"]))
 
 
 def study_view(study: Row, jobs: Sequence[Row]) -> StudyView:
