@@ -66,7 +66,7 @@ clean:
 
 frontend/node_modules/.installed: frontend/package-lock.json .venv/.installed
 	@echo "Installing the dashboard's packages"
-	@$(NPM) install --no-save --no-audit --no-fund --loglevel=error
+	@$(NPM) ci --no-audit --no-fund --loglevel=error
 	@touch $@
 
 frontend/dist/.built: $(DASHBOARD_SOURCES) frontend/node_modules/.installed

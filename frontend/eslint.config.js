@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import js from "@eslint/js";
 import boundaries from "eslint-plugin-boundaries";
 import reactHooks from "eslint-plugin-react-hooks";
@@ -25,14 +26,14 @@ const direction = {
 };
 
 export default tseslint.config(
-  { ignores: ["dist", "test-results", "src/types/openapi.ts"] },
+  { ignores: ["dist", "test-results", "src/types/openapi.ts", "eslint-resolver.cjs"] },
   js.configs.recommended,
   tseslint.configs.recommended,
   {
     files: ["src/**/*.{ts,tsx}"],
     plugins: { boundaries, "react-hooks": reactHooks },
     settings: {
-      "import/resolver": { typescript: { project: "./tsconfig.app.json" } },
+      "import/resolver": { [join(import.meta.dirname, "eslint-resolver.cjs")]: {} },
       "boundaries/elements": [
         { type: "app", pattern: "src/app" },
         { type: "feature", pattern: "src/features/*", capture: ["name"] },
