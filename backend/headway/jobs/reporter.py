@@ -96,6 +96,7 @@ class Reporter:
         self._thread.join(timeout=5)
         with self._lock:
             self._flush_counters()
+            self._phases = []  # a loop that is garbage collected later has nothing to tell any more
         self._writer.close()
 
     def _sample_until_closed(self) -> None:
