@@ -108,7 +108,8 @@ def _already_taken(engine: Engine, feed: Feed, drained: Drained) -> Ingested:
 def _write_metrics(connection: Connection, feed: Feed, batch: Batch) -> dict[str, int]:
     if not batch.metrics:
         return {}
-    new = sorted({name for group in batch.metrics for name in group.names} - feed.metric_ids.keys())
+    names = dict.fromkeys(name for group in batch.metrics for name in group.names)
+    new = [name for name in names if name not in feed.metric_ids]
     new_ids = metric_store.metric_ids(connection, new) if new else {}
     if new_ids:
         metric_store.note_job_metrics(connection, feed.job_key, feed.attempt, new_ids.values())
@@ -213,6 +214,8 @@ def _advance(
     feed.snapshot, feed.forecaster = snapshot, forecaster
     feed.spool_offset, feed.output_offset = drained.batch.end_offset, drained.output_offset
     feed.metric_ids |= new_ids
+    if drained.batch.metrics:
+        feed.metrics_pushed_to = drained.batch.end_offset
     for event in drained.batch.events:
         if event.kind is EventKind.RESULT:
             feed.result = event.data

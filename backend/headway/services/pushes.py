@@ -44,7 +44,7 @@ def _metrics_message(feed: Feed, drained: Drained, base: dict[str, Any]) -> Mess
     payload = {
         "channel": channel,
         **base,
-        "from": feed.spool_offset,
+        "from": feed.metrics_pushed_to,
         "to": drained.batch.end_offset,
         "points": _points(drained) if few else [],
         "reset": not few,

@@ -17,9 +17,10 @@ _COPY = (
 )
 
 _NAME_IDS = text("SELECT name, id FROM metric_names WHERE name = ANY(:names)")
-# the no-op update makes RETURNING answer names that another process has just stored
+# in the order given, in which a job shows its metrics; the no-op update makes RETURNING answer names stored elsewhere
 _ADD_NAMES = text(
-    "INSERT INTO metric_names (name) SELECT unnest(CAST(:names AS text[])) ORDER BY 1 "
+    "INSERT INTO metric_names (name) SELECT name FROM unnest(CAST(:names AS text[])) WITH ORDINALITY AS n(name, place) "
+    "ORDER BY place "
     "ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING name, id"
 )
 _ADD_JOB_METRICS = text(
@@ -27,7 +28,7 @@ _ADD_JOB_METRICS = text(
     "ON CONFLICT DO NOTHING"
 )
 _JOB_NAMES = text(
-    "SELECT n.id, n.name FROM job_metrics m JOIN metric_names n ON n.id = m.metric WHERE m.job = :job ORDER BY n.name"
+    "SELECT n.id, n.name FROM job_metrics m JOIN metric_names n ON n.id = m.metric WHERE m.job = :job ORDER BY n.id"
 )
 
 
@@ -66,5 +67,5 @@ def append(
 
 
 def names_of_job(connection: Connection, job_key: int) -> dict[str, int]:
-    """Metric names of a job with their ids, by name."""
+    """Metric names of a job with their ids, in the order they were first logged in."""
     return {row.name: row.id for row in connection.execute(_JOB_NAMES, {"job": job_key})}

@@ -1,5 +1,5 @@
-/** What people look at first comes first: losses, then what tells of quality, then the rest in the order it came. */
-const FIRST = [/(^|[/_.])loss/, /fvu|accuracy|score|reward|perplexity/, /l0|dead|margin/];
+/** What people look at first comes first: the loss, then what tells of quality, then the rest in the order it came. */
+const FIRST = [/(^|\/)loss$/, /fvu|accuracy|score|reward|perplexity/, /l0|dead|margin/];
 
 const placeOf = (name: string): number => {
   const index = FIRST.findIndex((pattern) => pattern.test(name.toLowerCase()));
