@@ -17,6 +17,14 @@ from headway.spool.records import EventKind
 QUOTA_BYTES = 64 << 20
 
 
+@dataclass(frozen=True)
+class Example:
+    """A small but whole run of a kind; each kind's tests give one as `example(folder)` for the tests of all kinds."""
+
+    config: Mapping[str, Any]
+    inputs: Mapping[str, Path] = field(default_factory=dict)
+
+
 @dataclass
 class Ran:
     """What a run left: its RESULT payload, events in order, metric points by name, and its folders."""

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from headway.ml.activations.manifest import Manifest
 from headway.ml.activations.reader import HookReader
 from headway.ml.text.token_store import TokenStore
-from tests.kind_runs import run_kind
+from tests.kind_runs import Example, run_kind
 from tests.tiny_models import HIDDEN, some_text, tiny_bert
 
 
 @pytest.fixture
 def inputs(tmp_path):
-    model = tiny_bert(tmp_path / "model")
-    places = {"dataset": some_text(tmp_path / "text"), "model": model}
-    tokens = run_kind(tmp_path / "tokenize", "dataset.tokenize", {"context_length": 16}, inputs=places)
-    return {"model": model, "tokens": tokens.outputs["tokens"]}
+    return example(tmp_path).inputs
+
+
+def example(folder: Path) -> Example:
+    """A tiny encoder over a little text."""
+    model = tiny_bert(folder / "model")
+    places = {"dataset": some_text(folder / "text"), "model": model}
+    tokens = run_kind(folder / "tokenize", "dataset.tokenize", {"context_length": 16}, inputs=places)
+    return Example({"layers": [1]}, {"model": model, "tokens": tokens.outputs["tokens"]})
 
 
 def test_several_layers_are_stored_row_for_row(tmp_path, inputs):

@@ -6,7 +6,13 @@ import json
 from pathlib import Path
 
 from tests.integration.hub_fixture import running_hub
-from tests.kind_runs import run_kind
+from tests.kind_runs import Example, run_kind
+from tests.tiny_models import some_text
+
+
+def example(folder: Path) -> Example:
+    """Text that lies in a folder."""
+    return Example({"source": str(some_text(folder / "source"))})
 
 
 def test_text_from_a_hub_arrives_with_its_folders(tmp_path, monkeypatch):

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from headway.ml.models.load import load_tokenizer
 from headway.ml.text.token_store import TokenStore
 from headway.spool.records import EventKind
-from tests.kind_runs import run_kind
+from tests.kind_runs import Example, run_kind
 from tests.tiny_models import some_text, tiny_bert, tiny_llama
+
+
+def example(folder: Path) -> Example:
+    """A little text for a tiny encoder."""
+    places = {"dataset": some_text(folder / "text"), "model": tiny_bert(folder / "model")}
+    return Example({"context_length": 16}, places)
 
 
 @pytest.fixture(params=[tiny_bert, tiny_llama])

@@ -20,11 +20,20 @@ from headway.jobs.order import JobOrder
 from headway.spool.control import Control
 from headway.spool.records import EventKind
 from tests.integration.hub_fixture import Fault, Hub, running_hub
-from tests.kind_runs import run_kind
+from tests.kind_runs import Example, run_kind
 
 REPO = "someone/some-model"
 WEIGHTS = save({"weight": torch.arange(200_000, dtype=torch.float32)})
 FILES = {"config.json": b'{"model_type": "bert"}', "model.safetensors": WEIGHTS, "pytorch_model.bin": b"pickle"}
+
+
+def example(folder: Path) -> Example:
+    """A model that lies in a folder."""
+    source = folder / "source"
+    source.mkdir()
+    for name in ("config.json", "model.safetensors"):
+        (source / name).write_bytes(FILES[name])
+    return Example({"source": str(source)})
 
 
 @pytest.fixture

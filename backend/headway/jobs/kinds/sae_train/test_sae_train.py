@@ -14,7 +14,7 @@ from headway.ml.activations.manifest import Manifest
 from headway.ml.activations.writer import HookWriter
 from headway.ml.sae.saelens import load_sae
 from headway.spool.records import EventKind
-from tests.kind_runs import Ran, run_kind
+from tests.kind_runs import Example, Ran, run_kind
 
 D_IN, ROWS = 16, 4096
 CONFIG = {
@@ -34,7 +34,15 @@ TRAINED = ("loss", "fvu", "l0", "dead_fraction", "grad_norm", "lr", "aux_loss")
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
-    folder = tmp_path / "activations"
+    return make_store(tmp_path / "activations")
+
+
+def example(folder: Path) -> Example:
+    """Two small layers, two epochs."""
+    return Example(CONFIG, {"activations": make_store(folder / "activations")})
+
+
+def make_store(folder: Path) -> Path:
     folder.mkdir()
     generator = torch.Generator().manual_seed(0)
     directions = torch.nn.functional.normalize(torch.randn(30, D_IN, generator=generator), dim=1)
