@@ -223,8 +223,8 @@ def runs(forecaster: Forecaster, snapshot: Snapshot) -> dict[str, PhaseRun]:
         if phase.seconds > 0 and course:
             # what was done after the last counter came is known by the phase being over
             done = course.total - course.resumed_at
-            run = PhaseRun(phase.seconds, done, course.unit, done / course.total, shares_of(course))
-            found[phase.spec.name] = run
+            shares, part = shares_of(course), done / course.total
+            found[phase.spec.name] = PhaseRun(phase.seconds, done, course.unit, part, shares, course.stopped)
         elif phase.seconds > 0:
             found[phase.spec.name] = PhaseRun(phase.seconds)
     return found

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
-from headway.domain.course import Course, stops_left
+from headway.domain.course import Course, StopsLeft, stops_left
 
 #: Newest shares of the course whose pace is a forecast each; then the power law. How likely each is beforehand, and by
 #: how much of the course it is informed, which says what noise does to it.
@@ -48,10 +48,14 @@ class PastCourse(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """Courses of earlier jobs, and how far their common shape can be trusted (0 to 1)."""
+    """Courses of earlier jobs, how far their common shape can be trusted (0 to 1), and the stops they made.
+
+    `stops` is the time of the stops beside that of the work, of the job that stopped least.
+    """
 
     courses: tuple[PastCourse, ...] = ()
     trust: float = 0.0
+    stops: float = 0.0
 
 
 NOTHING_PAST = Past()
@@ -71,7 +75,8 @@ def rest(course: Course, waited: float, past: Past) -> Rest | None:
     if course.moves < LEAST_MOVES or course.elapsed < TINY or course.elapsed + course.stopped < least:
         return None
     work = _work_left(course, past)
-    stops = stops_left(course)
+    # before the first stop those of earlier jobs are counted on
+    stops = stops_left(course) if course.stops else StopsLeft(work.seconds * past.stops, 0.0)
     return Rest(max(0.0, work.seconds + stops.seconds - min(waited, course.gap + stops.due)), work.spread)
 
 

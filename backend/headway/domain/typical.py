@@ -22,7 +22,7 @@ class PhaseRun:
     """One phase of a finished attempt: its own seconds, the units of its outermost counter that it did, and its course.
 
     `part` is the share of the phase's work that it did, less than 1 where it was resumed; `shares` as in `PastCourse`,
-    empty then.
+    empty then; `stopped` the seconds of its stops.
     """
 
     seconds: float
@@ -30,6 +30,7 @@ class PhaseRun:
     unit: str | None = None
     part: float = 1.0
     shares: tuple[float, ...] = ()
+    stopped: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,9 @@ def _past(phases: Sequence[PhaseRun]) -> Past:
     whole = [PastCourse(phase.done, phase.shares) for phase in phases if phase.shares and phase.done][-MOST_COURSES:]
     if not whole:
         return NOTHING_PAST
+    stops = min(phase.stopped / max(phase.seconds - phase.stopped, 1e-3) for phase in phases)
     knots = [*zip(*(course.shares for course in whole), strict=True)]
     bent = statistics.fmean((statistics.fmean(knot) - k / (len(knots) - 1)) ** 2 for k, knot in enumerate(knots))
     apart = statistics.fmean(statistics.variance(knot) if len(whole) > 1 else 0.0 for knot in knots)
     trust = bent / (bent + apart + UNKNOWN_SHAPE)
-    return Past(tuple(whole), trust) if trust >= LEAST_TRUST else NOTHING_PAST
+    return Past(tuple(whole), trust, stops) if trust >= LEAST_TRUST else Past(stops=stops)

@@ -62,7 +62,7 @@ class JobContext:
         """
         spec = self._spec(name)
         if round is not None and not 1 <= round <= (rounds or round):
-            raise ValueError(f"round {round} of phase {name!r} is not from 1 to {rounds}")
+            raise ValueError(f"round {round} of phase {name!r} must be from 1 to {rounds or 'as many as come'}")
         self._reporter.start_phase(spec.name)
         if round is None:
             yield

@@ -205,6 +205,13 @@ def test_a_shape_seen_before_is_forecast_from_the_start():
         assert error_at(steps([cost * 1.5 for cost in half_slow]), share) > 0.3
 
 
+def test_stops_that_earlier_jobs_made_are_counted_on_before_the_first():
+    stopping = [0.1 + (4.0 if number % 80 == 0 else 0.0) for number in range(1, 801)]
+    typical = typical_of([finished(stopping), finished(stopping)])
+    assert error_at(steps(stopping), 0.05, typical) < 0.1
+    assert error_at(steps(stopping), 0.05) > 0.2
+
+
 def test_a_shape_that_earlier_jobs_do_not_share_is_not_believed():
     first, second = finished([0.3] * 200 + [0.1] * 300), finished([0.1] * 200 + [0.3] * 300)
     assert error_at(steps([0.1] * 600), 0.4, typical_of([first, second])) < 0.05
