@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +10,15 @@ import pytest
 
 from headway.domain.endings import Ending, Outcome, Patience
 from headway.errors import FencedError
+from headway.realtime.channels import Message
 from headway.services.claim_job import Claimant, claim_job, new_feed
+from headway.services.control_job import cancel_job
 from headway.services.drain import Drain
 from headway.services.feed import Drained, Feed
 from headway.services.finish_attempt import finish_attempt
 from headway.services.ingest import ingest
 from headway.services.recover_jobs import recover_jobs
+from headway.services.submit_job import JobRequest, submit_job
 from headway.spool.reader import SpoolReader
 from headway.spool.records import EventKind
 from headway.spool.writer import SpoolWriter
@@ -133,6 +136,40 @@ def test_text_that_postgres_cannot_hold_does_not_stop_a_drain(installation: Inst
     (tmp_path / "output.log").write_bytes(b"raw \x00\xff bytes\n")
     Drain(installation.engine, installation.runtime.signals, feed, tmp_path, read_output).step()
     assert installation.job(feed.job_id).message == "ab?c"
+
+
+class CommittedOnly:
+    """Signals that look, at each push, whether another connection sees already what is told."""
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self.told = 0
+
+    def wake(self, queue: str, job_id: str) -> None:
+        """A worker may claim the job at once: it must be there."""
+        assert self._installation.job(job_id).state == "queued"
+
+    def publish(self, messages: Iterable[Message]) -> None:
+        """Compare with what is committed."""
+        for message in messages:
+            committed = self._installation.job(str(message.payload["job_id"])).revision
+            assert committed >= message.payload["revision"], f"{message.event} told before its commit"
+            self.told += 1
+
+
+def test_nothing_is_pushed_before_it_is_committed(installation: Installation, tmp_path: Path) -> None:
+    engine, signals = installation.engine, CommittedOnly(installation)
+    job_id = submit_job(engine, signals, JobRequest(kind="probe.work")).id
+    row = claim_job(engine, signals, ME, "cpu", job_id)
+    assert row is not None
+    feed = new_feed(row, ME)
+    writer = written(tmp_path, range(1, 4))
+    writer.event(EventKind.LOG, {"level": "info", "text": "x"})
+    Drain(engine, signals, feed, tmp_path, read_output).step()
+    cancel_job(engine, signals, job_id)
+    finish_attempt(engine, signals, feed, Ending(Outcome.CANCELLED), Patience(3))
+    assert signals.told > 8
+    assert installation.job(job_id).state == "cancelled"
 
 
 def reaped(installation: Installation) -> int:
