@@ -77,10 +77,12 @@ def _recordings() -> dict[str, Recording]:
         "slow-start",
         "bench.cached",
         *caches((500, 700, 0.02, 0.03, 1), (700, 900, 0.015, 0.02, 2), (600, 500, 0.03, 0.03, 3)),
+        *caches((550, 700, 0.02, 0.03, 4), (600, 800, 0.018, 0.025, 5)),
     )
     epochs = each("files", "epochs", "nodes_a_second", "step", "seed")
     files = ((100, 5, 40_000, 0.03, 4), (150, 4, 60_000, 0.03, 5), (90, 6, 30_000, 0.03, 6))
-    add("slow-start", "bench.epochs", *epochs(*files))
+    more_files = ((110, 5, 40_000, 0.03, 7), (120, 4, 45_000, 0.03, 8))
+    add("slow-start", "bench.epochs", *epochs(*files, *more_files))
     evaluated = each("steps", "every", "step", "evaluation")
     evaluations = ((500, 50, 0.045, 1.2), (450, 75, 0.05, 2.5), (800, 50, 0.03, 0.7))
     add("periodic", "bench.evaluated", *evaluated(*evaluations))

@@ -23,7 +23,7 @@ PRIORS = (8.0, 2.0, 1.0, 0.5, 0.05)
 INFORMED = (*WINDOWS, 0.2)
 LEAST_POWER, MOST_POWER = 0.4, 1.8
 #: How likely the courses of earlier jobs are beforehand where they bend alike, and what they are where they do not.
-TRUSTED, UNTRUSTED = 1000.0, 1e-6
+TRUSTED, UNTRUSTED = 300.0, 1e-6
 #: Earlier moments, as shares of the time so far, at which each forecast is tried. They overlap: so much do they count.
 TRIALS = (0.35, 0.5, 0.65, 0.8, 0.92)
 TRIAL_WEIGHT = 0.35
