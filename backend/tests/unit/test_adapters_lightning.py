@@ -184,6 +184,17 @@ def test_paused_training_resumes_with_the_same_totals_and_no_step_lost_or_done_t
     assert last_counts(resumed, "training") == [("epoch", 2, 2)]
 
 
+def test_resumed_training_goes_on_counting_its_validations(tmp_path: Path) -> None:
+    first = make_job(tmp_path / "first", "training", "evaluating")
+    paused = first.run(lambda _: fit(first, after=6, call=first.control.pause, validate=rows(4), val_check_interval=2))
+    second = make_job(tmp_path / "second", "training", "evaluating", resume_from=checkpoints(paused))
+    resumed = second.run(lambda _: fit(second, validate=rows(4), val_check_interval=2))
+    assert totals(paused, "evaluating")["round"] == totals(resumed, "evaluating")["round"] == 4
+    assert last_counts(paused, "evaluating") == [("round", 3, 4)], "the one due at the step is made"
+    assert last_counts(resumed, "evaluating") == [("round", 4, 4)]
+    assert sorted(paused.metrics["val_loss"]) + sorted(resumed.metrics["val_loss"]) == [1, 3, 6, 8]
+
+
 def test_cancelled_training_ends_after_the_step_without_validation_or_checkpoint(job: Job) -> None:
     ran = job.run(lambda _: fit(job, after=4, call=job.control.cancel, validate=rows(4)))
     assert ran.result["outcome"] == "cancel"

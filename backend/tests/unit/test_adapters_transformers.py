@@ -174,6 +174,18 @@ def test_paused_training_resumes_with_the_same_totals_and_losses(tmp_path: Path)
     assert min(steps_counted(resumed)) >= (1, 2), "it goes on in the second epoch, at the step that was kept"
 
 
+@pytest.mark.parametrize("strategy", [{"eval_strategy": "epoch"}, {"eval_strategy": "steps", "eval_steps": 5}])
+def test_evaluation_that_is_due_is_made_before_a_pause_and_not_again(tmp_path: Path, strategy: dict[str, Any]) -> None:
+    first = make_job(tmp_path / "first", "training", "evaluating")
+    paused = first.run(lambda _: train(first, after=4, call=first.control.pause, evaluation=Texts(4), **strategy))
+    assert sorted(paused.metrics["eval_loss"]) == [5]
+    assert last_counts(paused, "evaluating") == [("round", 1, 2)]
+    second = make_job(tmp_path / "second", "training", "evaluating", resume_from=checkpoints(paused))
+    resumed = second.run(lambda _: train(second, evaluation=Texts(4), **strategy))
+    assert sorted(resumed.metrics["eval_loss"]) == [10]
+    assert last_counts(resumed, "evaluating") == [("round", 2, 2)]
+
+
 def test_cancelled_training_ends_after_the_step_without_evaluation_or_checkpoint(job: Job) -> None:
     arguments: dict[str, Any] = {"eval_strategy": "epoch", "save_strategy": "epoch", "evaluation": Texts(4)}
     ran = job.run(lambda _: train(job, after=4, call=job.control.cancel, **arguments))

@@ -37,8 +37,9 @@ class JobCallback(Callback):
 
     A step is an optimizer's, of `accumulate_grad_batches` batches. A validation is a round of `evaluation_phase`, which
     the kind must declare. Whenever a ModelCheckpoint saves, so does the job: go on with
-    `trainer.fit(ckpt_path=resume_path(job))`. Asked to pause, it saves after the batch and ends; asked to cancel, it
-    ends: `fit` raises JobStopped. (`trainer.should_stop` would wait for `min_epochs`.)
+    `trainer.fit(ckpt_path=resume_path(job))`. Asked to pause, it saves after the batch, makes a validation that
+    is due, and ends; asked to cancel, it ends: `fit` raises JobStopped. (`trainer.should_stop` would wait for
+    `min_epochs`.)
     """
 
     def __init__(self, job: JobContext, *, evaluation_phase: str = "evaluating") -> None:
@@ -56,8 +57,13 @@ class JobCallback(Callback):
         """Open the counters where the trainer stands: at the start, or where its checkpoint was taken."""
         size = _size(trainer)
         self._whole_epochs = known(trainer.num_training_batches) is not None
-        step = trainer.fit_loop.epoch_loop.batch_progress.current.completed // trainer.accumulate_grad_batches
-        self._rounds = EvaluationRounds(self._job, self._phase, _rounds(trainer, size))
+        # at the begin of an epoch it still says how many batches the one before had
+        progress: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+        done = progress.processed % trainer.num_training_batches
+        position = trainer.current_epoch + done / trainer.num_training_batches
+        rounds_done = _rounds(trainer, position) or 0
+        self._rounds = EvaluationRounds(self._job, self._phase, _rounds(trainer, size.epochs), rounds_done)
+        step = int(done) // trainer.accumulate_grad_batches
         self._counters = TrainingCounters(self._job, size, trainer.current_epoch, step)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -71,14 +77,16 @@ class JobCallback(Callback):
         last = self._whole_epochs and trainer.is_last_batch
         self._count(trainer, batch_idx + 1, last)
         reason = self._job.should_stop()
-        # after an epoch's last batch its validation and its metrics come first
-        if reason == "pause" and not last:
+        if reason == "pause" and last:
+            return  # the epoch's metrics come first
+        if reason == "pause":
             self._keep(trainer)
-        self._leaving = reason == "cancel" or (reason == "pause" and not last)
+        self._leaving = bool(reason)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Enter a round of evaluation."""
-        self._leave()
+        """Enter a round of evaluation; one that is due is made before a pause, since nothing would make it later."""
+        if self._job.should_stop() == "cancel":
+            self._job.stop()
         if self._rounds and not trainer.sanity_checking:
             self._rounds.begin(known(sum(trainer.num_val_batches)))
 
@@ -189,11 +197,15 @@ def _examples_per_step(trainer: Trainer, batches: float | None, steps_per_epoch:
     return size * trainer.accumulate_grad_batches * trainer.world_size
 
 
-def _rounds(trainer: Trainer, size: Size) -> int | None:
-    """How many validations there will be; None where the clock decides or nothing is known."""
+def _rounds(trainer: Trainer, epochs: float | None) -> int | None:
+    """How many validations so many epochs make; None where the clock decides or nothing is known."""
     every, batches = trainer.val_check_batch, known(trainer.num_training_batches)
-    if not trainer.enable_validation or not size.epochs or not batches or not every:
+    if not trainer.enable_validation or epochs is None or not batches or not every:
         return None
     if trainer.check_val_every_n_epoch is None:
-        return int(size.epochs * batches // every)
-    return int(size.epochs) // trainer.check_val_every_n_epoch * max(1, int(batches // every))
+        return round(epochs * batches) // int(every)
+    whole = int(epochs)
+    rounds = whole // trainer.check_val_every_n_epoch * max(1, int(batches // every))
+    if (whole + 1) % trainer.check_val_every_n_epoch == 0:
+        rounds += int(round((epochs - whole) * batches) // every)
+    return rounds

@@ -23,7 +23,8 @@ class JobCallback(TrainerCallback):
     An evaluation during the training is a round of `evaluation_phase`, which the kind must declare (`evaluation_sets`
     of them each time, where `eval_dataset` is a dictionary of so many). Every checkpoint that the trainer saves is
     copied into one of the job: go on with `trainer.train(resume_from_checkpoint=...)` at `job.resume.path`. Asked to
-    pause, the trainer saves after its step and ends; asked to cancel, it ends. Either way `train` raises JobStopped.
+    pause, the trainer makes an evaluation that is due, saves and ends after its step; asked to cancel, it ends. Either
+    way `train` raises JobStopped.
     """
 
     def __init__(self, job: JobContext, *, evaluation_phase: str = "evaluating", evaluation_sets: int = 1) -> None:
@@ -57,20 +58,22 @@ class JobCallback(TrainerCallback):
         self._move(state)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Count the step; end here, with a checkpoint if it is a pause, when the job is asked to."""
+        """Count the step; end here when the job is asked to; before a pause what is due is done."""
         self._accumulated = 0
         self._move(state)
         self._stopping = self._job.should_stop()
         if self._stopping:
-            control.should_training_stop, control.should_evaluate = True, False
+            control.should_training_stop = True
             control.should_save = self._stopping == "pause"
+            control.should_evaluate &= self._stopping == "pause"
 
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """An epoch that is left early is neither evaluated nor saved once more."""
+        """An epoch left early has no end; one that is paused after is evaluated, and saved with what that gave."""
         if self._stopping:
-            control.should_evaluate = control.should_save = False
+            paused_after = self._stopping == "pause" and state.global_step % self._steps_per_epoch == 0
+            control.should_evaluate = control.should_save = control.should_evaluate and paused_after
 
     def on_prediction_step(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
