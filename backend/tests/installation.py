@@ -96,6 +96,11 @@ class Installation:
             result = connection.exec_driver_sql(statement, parameters)
             return [tuple(row) for row in result] if result.returns_rows else []
 
+    def wait_until_idle(self) -> None:
+        """No job is queued or held: no worker looks into the queue by itself any more."""
+        statement = "SELECT count(*) FROM jobs WHERE state IN ('queued', 'running', 'pausing', 'cancelling')"
+        wait_until(lambda: self.query(statement)[0][0] == 0, what="the end of all jobs")
+
     def process_group(self, job_id: str) -> int:
         """The process group of the newest attempt, once it runs."""
         statement = "SELECT process_group FROM attempts WHERE job_id = %s ORDER BY number DESC LIMIT 1"

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import psutil
 import pytest
 
 from headway.errors import ConflictError
+from headway.realtime.channels import Message
 from headway.services.control_job import cancel_job, pause_job, resume_job
 from headway.services.read_journal import read_events, read_history, read_logs
 from headway.services.read_metrics import MetricsQuery, read_metrics
 from headway.services.retry_job import RetryRequest, retry_job
+from headway.services.submit_job import JobRequest, submit_job
 from tests.installation import Installation, open_installation, wait_until
 
 QUICK = {"steps": 40, "step_seconds": 0.002, "inner": 4, "checkpoint_every": 10}
@@ -168,9 +170,19 @@ def test_running_job_cannot_be_retried(installation: Installation) -> None:
     installation.wait_state(job_id, "cancelled")
 
 
+class LostMessages:
+    """Signals of a Redis that loses everything."""
+
+    def wake(self, queue: str, job_id: str) -> None:
+        """Lost."""
+
+    def publish(self, messages: Iterable[Message]) -> None:
+        """Lost."""
+
+
 def test_queued_job_whose_message_is_lost_runs_all_the_same(installation: Installation) -> None:
-    job_id = installation.submit(config=LONG | {"steps": 200}, priority=-5)
-    installation.runtime.redis.flushall()
+    installation.wait_until_idle()
+    job_id = submit_job(installation.engine, LostMessages(), JobRequest(kind="probe.work", config=QUICK)).id
     assert installation.wait_state(job_id, "completed", timeout=40).state == "completed"
 
 
