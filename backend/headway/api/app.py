@@ -23,13 +23,14 @@ from headway.api.health import Health
 from headway.api.pool import WorkPool
 from headway.api.route import Route
 from headway.api.routes import ROUTES
-from headway.api.snapshots import read_snapshot
+from headway.api.snapshots import read_frame, read_snapshot
 from headway.api.state import API, Api
 from headway.api.telemetry import Telemetry
 from headway.bootstrap import Runtime, open_runtime, realtime_redis_url
 from headway.errors import LocalServiceError, UnavailableError
 from headway.logs import configure_logging
 from headway.realtime.server import PushServer, Visitor
+from headway.realtime.stream import RunStreams
 from headway.services.tokens import TokenView, find_by_id, find_by_secret
 from headway.settings import Settings
 
@@ -87,15 +88,17 @@ def _compose(runtime: Runtime, routes: Sequence[Route]) -> Api:
         identity = await gate.admit_socket(request, auth.get("token") if isinstance(auth, dict) else None)
         return None if identity is None or identity.role == "open" else Visitor(identity.role, identity.token_id)
 
+    runs = RunStreams(partial(read_frame, runtime.engine, pool), settings.headway_max_clients)
     push = PushServer(
         redis_url=realtime_redis_url(settings),
         read_snapshot=partial(read_snapshot, runtime.engine, pool),
         authenticate=authenticate,
         max_clients=settings.headway_max_clients,
         compression=settings.websocket_compression,
+        on_push=runs.wake,
     )
     telemetry = Telemetry(lambda: push.clients)
-    return Api(runtime, gate, pool, push, Health(runtime), telemetry, routes)
+    return Api(runtime, gate, pool, push, runs, Health(runtime), telemetry, routes)
 
 
 async def _start(app: web.Application) -> None:
@@ -110,10 +113,10 @@ async def _watch_tokens(app: web.Application) -> AsyncIterator[None]:
     async def watch() -> None:
         while True:
             await asyncio.sleep(TOKENS_CHECKED_SECONDS)
-            for token_id in api.push.token_ids():
+            for token_id in api.push.token_ids() | api.runs.token_ids():
                 with suppress(UnavailableError):
                     if await api.pool.run(partial(find_by_id, api.runtime.engine, token_id)) is None:
-                        api.push.drop_token(token_id)
+                        api.drop_token(token_id)
 
     task = asyncio.create_task(watch())
     yield
@@ -121,6 +124,7 @@ async def _watch_tokens(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _cut_clients_off(app: web.Application) -> None:
+    await app[API].runs.close()
     await app[API].push.close()
 
 

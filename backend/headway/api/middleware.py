@@ -49,9 +49,14 @@ async def observe(request: web.Request, handler: Handler) -> web.StreamResponse:
     started = time.perf_counter()
     with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]):
         response = await handler(request)
-        if not isinstance(response, web.WebSocketResponse):
+        if not _lasts(response):
             _note(request, response.status, time.perf_counter() - started)
     return response
+
+
+def _lasts(response: web.StreamResponse) -> bool:
+    """Whether it was a stream, whose duration tells nothing of this server's speed."""
+    return isinstance(response, web.WebSocketResponse) or response.content_type == "text/event-stream"
 
 
 def _note(request: web.Request, status: int, seconds: float) -> None:
@@ -82,7 +87,7 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     response.headers["X-Request-ID"] = request.get(REQUEST_ID, "")
-    if request.path.startswith("/api/"):
+    if request.path.startswith(("/api/", "/runs/")):
         response.headers.setdefault("Cache-Control", "no-store")
     origin = _named_origin(request)
     if origin:

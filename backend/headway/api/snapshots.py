@@ -1,4 +1,4 @@
-"""What a subscription is answered with, by the kind of snapshot that the channel table names."""
+"""What subscriptions and streams are answered with; snapshots of channels by the kind that the channel table names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from typing import Any
 from sqlalchemy import Engine
 
 from headway.api.pool import WorkPool
+from headway.api.views import run_update
+from headway.domain.states import TERMINAL
 from headway.realtime.channels import Channel, Snapshot
+from headway.realtime.stream import Frame
 from headway.services import read_jobs
 from headway.services.read_journal import read_logs
 from headway.services.read_metrics import MetricsQuery, read_metrics
@@ -20,6 +23,16 @@ Reader = Callable[[Engine, Mapping[str, str]], Any]
 async def read_snapshot(engine: Engine, pool: WorkPool, channel: Channel, names: Mapping[str, str]) -> Any:
     """The snapshot of a channel. Raises NotFoundError for a job that is not there."""
     return await pool.run(partial(_READERS[channel.snapshot], engine, names))
+
+
+async def read_frame(engine: Engine, pool: WorkPool, run_id: str) -> Frame:
+    """A run as its streams carry it. Raises NotFoundError, UnavailableError."""
+    return await pool.run(partial(_frame, engine, run_id))
+
+
+def _frame(engine: Engine, run_id: str) -> Frame:
+    job = read_jobs.get_job(engine, run_id)
+    return Frame(job.revision, run_update(job).model_dump_json(), job.state in TERMINAL)
 
 
 def _job(engine: Engine, names: Mapping[str, str]) -> Any:

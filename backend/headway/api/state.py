@@ -14,6 +14,7 @@ from headway.api.route import Route
 from headway.api.telemetry import Telemetry
 from headway.bootstrap import Runtime
 from headway.realtime.server import PushServer
+from headway.realtime.stream import RunStreams
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +25,15 @@ class Api:
     gate: Gate
     pool: WorkPool
     push: PushServer
+    runs: RunStreams
     health: Health
     telemetry: Telemetry
     routes: Sequence[Route]
+
+    def drop_token(self, token_id: str) -> None:
+        """Cut off every socket and stream that came with a token that holds no more."""
+        self.push.drop_token(token_id)
+        self.runs.drop_token(token_id)
 
 
 API = web.AppKey("api", Api)

@@ -24,13 +24,17 @@ class Cluster(AsyncRedisManager):
     """python-socketio's manager with a listener of our own.
 
     Its own backs off up to a minute, and cannot tell a dead connection from a quiet channel. This one pings a channel
-    that is quiet, retries twice a second, and calls `on_deaf` when it hears nothing more.
+    that is quiet, retries twice a second, and calls `on_deaf` when it hears nothing more. `on_push` is told the channel
+    of each push it hears, whether anybody here subscribed to it or not.
     """
 
-    def __init__(self, url: str, *, on_deaf: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, url: str, *, on_deaf: Callable[[], Awaitable[None]], on_push: Callable[[str], None] = lambda _: None
+    ) -> None:
         options = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
         super().__init__(url, redis_options=options)
         self._on_deaf = on_deaf
+        self._on_push = on_push
         self._listening = asyncio.Event()
 
     async def hears(self, seconds: float) -> bool:
@@ -47,6 +51,10 @@ class Cluster(AsyncRedisManager):
         if task is not None:
             task.cancel()
             await asyncio.wait([task], timeout=CLOSE_SECONDS)
+
+    async def _handle_emit(self, message: dict[str, Any]) -> None:
+        self._on_push(str(message.get("room")))
+        await super()._handle_emit(message)
 
     async def _listen(self) -> AsyncGenerator[bytes, None]:
         told = False

@@ -66,6 +66,7 @@ class PushServer:
         authenticate: Authenticator,
         max_clients: int,
         compression: bool,
+        on_push: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._read_snapshot = read_snapshot
         self._authenticate = authenticate
@@ -73,7 +74,7 @@ class PushServer:
         self._compression = compression
         self._clients: dict[str, _Client] = {}
         self._requests: dict[int, web.Request] = {}
-        self.cluster = Cluster(redis_url, on_deaf=self.drop_all)
+        self.cluster = Cluster(redis_url, on_deaf=self.drop_all, on_push=on_push)
         self._server = _SocketServer(
             async_mode="aiohttp",
             client_manager=self.cluster,

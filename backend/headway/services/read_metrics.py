@@ -65,7 +65,7 @@ def read_metrics(engine: Engine, job_id: str, query: MetricsQuery) -> MetricsVie
             raise NotFoundError(f"there is no job {job_id}")
         attempts = attempt_store.attempts_of(connection, job_id)
         known = metric_store.names_of_job(connection, job["key"])
-        wanted = _wanted(query.names, known)
+        wanted = wanted_metrics(query.names, known)
         owned = owned_until([AttemptSpan(row["number"], row["resumed_from_step"]) for row in attempts])
         reach = Range(owned, query.from_step, query.to_step, query.max_points, query.include_archived)
         series = read_series(connection, job["key"], wanted, reach) if wanted and owned else []
@@ -79,14 +79,15 @@ def read_metrics(engine: Engine, job_id: str, query: MetricsQuery) -> MetricsVie
     )
 
 
-def _wanted(names: str | None, known: dict[str, int]) -> dict[str, int]:
+def wanted_metrics(names: str | None, known: dict[str, int], field: str = "names") -> dict[str, int]:
+    """The ids of the metrics named (comma separated; None: all). Raises InvalidInputError at `field` for another."""
     if names is None:
         return known
     asked = [name.strip() for name in names.split(",") if name.strip()]
     unknown = [name for name in asked if name not in known]
     if unknown:
         has = ", ".join(known) or "none yet"
-        raise InvalidInputError(FieldProblem("names", f"the job has no metric {unknown[0]!r}; it has: {has}"))
+        raise InvalidInputError(FieldProblem(field, f"the job has no metric {unknown[0]!r}; it has: {has}"))
     return {name: known[name] for name in asked}
 
 

@@ -7,11 +7,14 @@ from headway.api.routes import (
     journal,
     metrics,
     pages,
+    runs,
     session,
+    sessions,
     settings,
     studies,
     system,
     tokens,
+    training_v2,
 )
 
 ROUTES = (
@@ -23,6 +26,9 @@ ROUTES = (
     *system.ROUTES,
     *settings.ROUTES,
     *tokens.ROUTES,
+    *runs.ROUTES,
+    *training_v2.ROUTES,
+    *sessions.ROUTES,
     *session.ROUTES,
     *health.ROUTES,
     *pages.ROUTES,

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from headway.api.idempotency import idempotency_key
 from headway.api.route import Call, Route
-from headway.errors import FieldProblem, InvalidInputError
 from headway.services import control_job, delete_job, read_jobs, retry_job
 from headway.services.read_jobs import JobPage, JobQuery
 from headway.services.retry_job import RetryRequest
 from headway.services.submit_job import JobRequest, submit_job
 from headway.services.views import JobView
 
-LONGEST_KEY = 200
-
 
 def submit(call: Call, body: JobRequest) -> JobView:
     """Submit a job, once for each Idempotency-Key."""
     runtime = call.api.runtime
-    key = _idempotency_key(call)
+    key = idempotency_key(call.request)
     return submit_job(runtime.engine, runtime.signals, body, owner=call.identity.name, idempotency_key=key)
 
 
@@ -54,13 +52,6 @@ def retry(call: Call, job_id: str, body: RetryRequest) -> JobView:
 def delete(call: Call, job_id: str) -> None:
     """Delete a job that is over."""
     delete_job.delete_job(call.api.runtime.engine, call.api.runtime.settings.headway_data_dir, job_id)
-
-
-def _idempotency_key(call: Call) -> str | None:
-    key = call.request.headers.get("Idempotency-Key")
-    if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
-        raise InvalidInputError(FieldProblem("Idempotency-Key", f"must be 1 to {LONGEST_KEY} printable characters"))
-    return key
 
 
 _JOB = "/api/v1/jobs/{job_id}"

@@ -26,7 +26,7 @@ async def delete(call: Call, token_id: str) -> web.Response:
     api = call.api
     await api.pool.run(partial(tokens.delete_token, api.runtime.engine, token_id))
     api.gate.forget_tokens()
-    api.push.drop_token(token_id)
+    api.drop_token(token_id)
     return web.Response(status=204)
 
 

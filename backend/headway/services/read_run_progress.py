@@ -1,0 +1,133 @@
+"""Read the course of a run: its history, where it stands now, and aggregates of its metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, Field
+from sqlalchemy import Connection, Engine
+
+from headway.domain.series import LAST_STEP, AttemptSpan, owned_until
+from headway.errors import NotFoundError
+from headway.services.read_metrics import wanted_metrics
+from headway.services.run_phases import RUN_PHASES, RunPhase, kind_phases, run_phase
+from headway.services.views import JobView, job_view
+from headway.storage import attempts as attempt_store
+from headway.storage import jobs as job_store
+from headway.storage import metrics as metric_store
+from headway.storage import run_history
+from headway.storage.engine import transaction
+from headway.storage.rows import Row
+from headway.storage.run_history import Window
+from headway.storage.series import Range
+
+
+def _in_utc(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+When = Annotated[datetime, AfterValidator(_in_utc)]
+
+
+class RunProgressQuery(BaseModel):
+    """Which points; the newest `limit` of them. `since` and `until` are Unix seconds or ISO 8601, both inclusive."""
+
+    phase: RunPhase | None = None
+    since: When | None = None
+    until: When | None = None
+    limit: int = Field(100, ge=1, le=1000)
+    metrics: str | None = Field(None, description="Names, comma separated; all by default.")
+    aggregate: bool = False
+
+
+class MetricAggregate(BaseModel):
+    """The newest value of a metric, and mean, least and greatest of its finite ones."""
+
+    current: float | None
+    mean: float | None
+    min: float | None
+    max: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunPoint:
+    """Where a run stood."""
+
+    at: datetime
+    phase: RunPhase | None
+    step: int | None
+    epoch: float | None
+    percent: float
+    metrics: Mapping[str, float | None]
+    message: str | None
+    eta_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """Points, oldest first; the last is where the run stands now. `aggregates` by metric when asked for."""
+
+    run_id: str
+    points: Sequence[RunPoint]
+    aggregates: dict[str, MetricAggregate] | None
+
+
+def read_run_progress(engine: Engine, run_id: str, query: RunProgressQuery) -> RunProgress:
+    """The course of a run. Raises NotFoundError, InvalidInputError for a metric that the run does not have."""
+    with transaction(engine) as connection:
+        row = job_store.get_job(connection, run_id)
+        if row is None:
+            raise NotFoundError(f"there is no run {run_id}")
+        wanted = wanted_metrics(query.metrics, metric_store.names_of_job(connection, row["key"]), "metrics")
+        window = Window(query.since, query.until, kind_phases(query.phase) if query.phase else None)
+        history = run_history.newest_points(connection, run_id, window, query.limit)
+        aggregates = _aggregates(connection, row, wanted, window) if query.aggregate else None
+    names = set(wanted) if query.metrics is not None else None
+    points = [_point(each, names) for each in history]
+    now = _now(job_view(row), query, names)
+    newest = history[-1]["revision"] if history else -1
+    if now is not None and row["revision"] > newest:
+        points = [*points, now][-query.limit :]
+    return RunProgress(run_id, points, aggregates)
+
+
+def _point(row: Row, names: set[str] | None) -> RunPoint:
+    return RunPoint(
+        at=row["at"],
+        phase=RUN_PHASES.get(row["phase"] or ""),
+        step=row["step"],
+        epoch=row["epoch"],
+        percent=row["percent_bp"] / 100,
+        metrics=_only(row["metrics"], names),
+        message=row["message"],
+        # history keeps single precision
+        eta_seconds=None if row["eta_seconds"] is None else round(row["eta_seconds"], 1),
+    )
+
+
+def _now(job: JobView, query: RunProgressQuery, names: set[str] | None) -> RunPoint | None:
+    """The snapshot as a point, if the filters let it through."""
+    phase, at = run_phase(job.state, job.phase), job.updated_at
+    outside = (query.since and at < query.since) or (query.until and at > query.until)
+    if outside or (query.phase and phase != query.phase):
+        return None
+    epoch = next((counter.current for counter in job.counters if counter.unit == "epoch"), None)
+    metrics = _only(job.metrics, names)
+    return RunPoint(at, phase, job.step, epoch, job.percent, metrics, job.message, job.eta_seconds)
+
+
+def _only(metrics: Mapping[str, float | None], names: set[str] | None) -> Mapping[str, float | None]:
+    return metrics if names is None else {name: value for name, value in metrics.items() if name in names}
+
+
+def _aggregates(connection: Connection, job: Row, wanted: dict[str, int], window: Window) -> dict[str, MetricAggregate]:
+    attempts = attempt_store.attempts_of(connection, job["id"])
+    owned = owned_until([AttemptSpan(row["number"], row["resumed_from_step"]) for row in attempts])
+    if not owned or not wanted:
+        return {}
+    reach = Range(owned, -LAST_STEP, LAST_STEP, max_points=1)
+    rows = run_history.aggregates(connection, job["id"], job["key"], wanted, reach, window)
+    return {row.pop("name"): MetricAggregate(**row) for row in rows}

@@ -1,0 +1,92 @@
+"""Reads the course of a job within a window of time or phases, and aggregates of its metrics there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+from headway.storage.rows import Row, many
+from headway.storage.series import OWNED, SOURCES, Range
+
+_NEWEST = text("""
+SELECT * FROM (
+    SELECT revision, at, phase, step, epoch, percent_bp, metrics, message, eta_seconds FROM progress_history
+    WHERE job_id = :job_id AND at >= coalesce(:since, '-infinity'::timestamptz)
+      AND at <= coalesce(:until, 'infinity'::timestamptz)
+      AND (CAST(:phases AS text[]) IS NULL OR phase = ANY(:phases))
+    ORDER BY revision DESC LIMIT :limit) AS newest
+ORDER BY revision
+""")
+
+# a phase lasts from its point to the next point; phase changes are never thinned away
+_WINDOWS = """
+WITH spans AS (
+    SELECT phase, at AS began, coalesce(lead(at) OVER (ORDER BY revision), 'infinity') AS ended
+    FROM progress_history WHERE job_id = :job_id),
+windows AS (
+    SELECT coalesce(range_agg(tstzrange(began, ended)), '{}') * tstzmultirange(tstzrange(:since, :until, '[]')) AS kept
+    FROM spans WHERE ended > began AND (CAST(:phases AS text[]) IS NULL OR phase = ANY(:phases)))
+"""
+_AGGREGATES = """
+{windows}
+SELECT wanted.name, newest.value AS current, whole.mean, whole.min, whole.max
+FROM unnest(CAST(:names AS text[]), CAST(:metrics AS int[])) AS wanted(name, metric)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS points, avg(m.value) AS mean, min(m.value) AS min, max(m.value) AS max
+    {owned} AND m.metric = wanted.metric {inside}) AS whole
+LEFT JOIN LATERAL (
+    SELECT m.value {owned} AND m.metric = wanted.metric {inside} ORDER BY m.step DESC LIMIT 1) AS newest ON true
+WHERE whole.points > 0 ORDER BY wanted.name
+"""
+_INSIDE = "AND m.at <@ (SELECT kept FROM windows)"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What is looked at: times inclusive, None for open; `phases` as the kind calls them, None for all."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    phases: Sequence[str] | None = None
+
+    def __bool__(self) -> bool:
+        return not (self.since is None and self.until is None and self.phases is None)
+
+
+def newest_points(connection: Connection, job_id: str, window: Window, limit: int) -> list[Row]:
+    """The newest points of the history, in order."""
+    return many(connection.execute(_NEWEST, {"job_id": job_id, "limit": limit, **_parameters(window)}))
+
+
+def aggregates(
+    connection: Connection, job_id: str, job_key: int, names: Mapping[str, int], reach: Range, window: Window
+) -> list[Row]:
+    """{name, current, mean, min, max} of each metric on the effective curve that has a point in the window."""
+    statement = _AGGREGATES.format(
+        windows=_WINDOWS if window else "",
+        owned=OWNED.format(source=SOURCES[reach.include_archived], side="<="),
+        inside=_INSIDE if window else "",
+    )
+    parameters = {
+        "job": job_key,
+        "names": list(names),
+        "metrics": list(names.values()),
+        "attempts": list(reach.owned),
+        "bounds": list(reach.owned.values()),
+        "from_step": reach.from_step,
+        "to_step": reach.to_step,
+    }
+    if window:
+        parameters |= {"job_id": job_id, **_parameters(window)}
+    return many(connection.execute(text(statement), parameters))
+
+
+def _parameters(window: Window) -> dict[str, object]:
+    return {
+        "since": window.since,
+        "until": window.until,
+        "phases": None if window.phases is None else list(window.phases),
+    }
