@@ -81,7 +81,8 @@ class Kind:
 
     `family` names the channel family its jobs are pushed on beside `jobs/`; `secrets` are environment variables handed
     to its process alone; `requires` are the modules that must be installed, from the extra named `extra`.
-    A kind with `checkpoints` can be paused and goes on after a crash where it was.
+    A kind with `checkpoints` can be paused and goes on after a crash where it was. Phase weights are learned from
+    finished jobs unless `fixed_weights`.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Kind:
     requires: tuple[str, ...] = ()
     extra: str = ""
     checkpoints: bool = False
+    fixed_weights: bool = False
 
     @cached_property
     def schema(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from headway.services.feed import Feed
 from headway.services.ports import Signals
 from headway.services.progress_json import progress_json
 from headway.services.submit_job import wake_and_announce
+from headway.services.typical_phases import keep_run
 from headway.storage import artifacts as artifact_store
 from headway.storage import attempts as attempt_store
 from headway.storage import jobs as job_store
@@ -45,6 +46,8 @@ def finish_attempt(engine: Engine, signals: Signals, feed: Feed, ending: Ending,
     with transaction(engine) as connection:
         row = settle_job(connection, feed.job_id, ending, patience, attempt=feed.attempt, snapshot=feed.snapshot)
         changed = [row, *_queue_dependents(connection, row)] if row else []
+        if row and row["state"] == JobState.COMPLETED:
+            keep_run(connection, feed, row["kind"])
     wake_and_announce(signals, changed)
     return row
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+from headway.domain.typical import Typical
 from headway.errors import FieldProblem, InvalidInputError
 from headway.jobs.order import InputPlace, JobOrder
 from headway.jobs.registry import get_kind
+from headway.services.typical_phases import phases_of_attempt
 from headway.settings import Settings
 from headway.spool.control import Control
 from headway.storage import artifacts as artifact_store
@@ -25,7 +27,9 @@ def attempt_folder(data_dir: Path, job_id: str, attempt: int) -> Path:
     return data_dir / "jobs" / job_id / str(attempt)
 
 
-def prepare_attempt(engine: Engine, settings: Settings, row: Row, host: str) -> tuple[Path, JobOrder]:
+def prepare_attempt(
+    engine: Engine, settings: Settings, row: Row, host: str, typical: Mapping[str, Typical]
+) -> tuple[Path, JobOrder]:
     """Write `job.json` and the control flags into the attempt's new folder.
 
     Raises InvalidInputError when an input artifact does not lie on this host, UnavailableError.
@@ -40,7 +44,7 @@ def prepare_attempt(engine: Engine, settings: Settings, row: Row, host: str) -> 
         attempt=row["attempt"],
         kind=row["kind"],
         config=row["config"],
-        phases=list(kind.phases),
+        phases=phases_of_attempt(kind, row, typical),
         threads=thread_count(row, settings),
         inputs=inputs,
         outputs=outputs,

@@ -277,6 +277,17 @@ checkpoints = Table(
     Index("ix_checkpoints_job_id", "job_id", text("step DESC")),
 )
 
+kind_runs = Table(
+    "kind_runs",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("phases", JSONB, nullable=False),
+    _time("ended_at", default_now=True),
+    Index("ix_kind_runs_kind", "kind", "host", text("ended_at DESC")),
+)
+
 hosts = Table(
     "hosts",
     metadata,

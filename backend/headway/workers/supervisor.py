@@ -15,6 +15,7 @@ from typing import TypeVar
 import structlog
 
 from headway.bootstrap import Runtime
+from headway.domain import eta
 from headway.domain.endings import Ending, Outcome, Patience
 from headway.domain.failures import Failure, FailureClass, classify_exit
 from headway.domain.states import JobState
@@ -26,6 +27,7 @@ from headway.services.drain import Drain
 from headway.services.finish_attempt import ending_of_result, finish_attempt
 from headway.services.prepare_attempt import prepare_attempt
 from headway.services.start_attempt import earlier_attempts, seconds_run_before, start_attempt
+from headway.services.typical_phases import typical_phases
 from headway.spool.control import Control
 from headway.storage.rows import Row
 from headway.workers.environment import capture_environment
@@ -71,8 +73,12 @@ class Supervisor:
         try:
             self._until_available(self._take_over_earlier)
             self._ran_before = self._until_available(lambda: seconds_run_before(self._runtime.engine, self._row))
+            typical = self._until_available(
+                lambda: typical_phases(self._runtime.engine, self._row["kind"], self._claimant.host)
+            )
+            self._feed.forecaster = eta.Forecaster(typical=typical)
             folder, order = self._until_available(
-                lambda: prepare_attempt(self._runtime.engine, self._settings, self._row, self._claimant.host)
+                lambda: prepare_attempt(self._runtime.engine, self._settings, self._row, self._claimant.host, typical)
             )
             secrets = get_kind(self._row["kind"]).secrets
             process = spawn(folder, threads=order.threads, secrets=secrets, settings=self._settings)

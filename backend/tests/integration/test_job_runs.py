@@ -47,6 +47,18 @@ def test_completed_job_shows_100_percent_every_step_and_its_phases(installation:
     assert read_history(installation.engine, job_id).items
 
 
+def test_next_job_of_a_kind_has_weights_learned_from_the_last_ones(installation: Installation) -> None:
+    installation.wait_state(installation.submit(config=QUICK), "completed")
+    learned = installation.submit(config=QUICK | {"steps": 400, "fail_at": {"step": 200, "how": "exit"}})
+    job = installation.wait(learned, lambda job: job.attempt == 1 and job.phase == "working")
+    weights = [phase.weight for phase in job.phases]
+    assert sum(weights) == pytest.approx(1, abs=1e-4)
+    assert weights[0] != pytest.approx(0.05)
+    ended = installation.wait_state(learned, "completed")
+    assert ended.attempt == 2
+    assert [phase.weight for phase in ended.phases] == pytest.approx(weights, abs=1e-4)
+
+
 def test_failed_job_says_what_it_was_and_what_helps(installation: Installation) -> None:
     job_id = installation.submit(config=QUICK | {"fail_at": {"step": 5, "how": "oom"}})
     job = installation.wait_state(job_id, "completed", "failed")

@@ -15,6 +15,7 @@ KIND = Kind(
         PhaseSpec("extracting", "Extracting", 80),
         PhaseSpec("saving", "Saving", 10),
     ),
+    fixed_weights=True,
     config=ActivationsExtractConfig,
     run="headway.jobs.kinds.activations_extract.run:run",
     resources=Resources(cpu_threads=2, memory_mb=3072),
