@@ -90,15 +90,7 @@ class JobContext:
         """
         if total is None and hasattr(iterable, "__len__"):
             total = start + len(iterable)  # type: ignore[arg-type]  # has __len__, just checked
-        counter = self._reporter.push(unit, start, total)
-        try:
-            done = start
-            for item in iterable:
-                yield item
-                done += 1
-                counter.current = done
-        finally:
-            self._reporter.pop(counter)
+        return self._reporter.track(iterable, unit, start, total)
 
     @contextmanager
     def count(self, *, unit: str, total: float | None = None, start: float = 0) -> Generator[LiveCounter]:

@@ -3,23 +3,36 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
 
+from headway.jobs.overhead import BUDGET_PERCENT, Overhead, Told, scratch_writer
 from headway.spool.records import EventKind
 from headway.spool.writer import SpoolWriter
 
 SAMPLE_SECONDS = 0.1
+OVER_BUDGET = (
+    "telling its progress takes {percent_of_step} % of this job's time ({us_per_call} µs for one of {calls} calls of"
+    " log, {us_per_item} µs for one of {items:.0f} tracked items): log every few steps, or track an outer loop"
+)
+
+T = TypeVar("T")
 
 
 class LiveCounter:
-    """A counter the training thread moves by storing a number; the sampler reads it."""
+    """A counter the training thread moves by storing a number; the sampler reads it.
 
-    __slots__ = ("current", "total", "unit")
+    `start` is where a loop over items began, None where it is moved by hand.
+    """
+
+    __slots__ = ("current", "start", "total", "unit")
 
     def __init__(self, unit: str, current: float, total: float | None) -> None:
         self.unit = unit
         self.current = current
         self.total = total
+        self.start: float | None = None
 
     def advance(self, by: float = 1) -> None:
         """Count `by` more units as done."""
@@ -29,7 +42,7 @@ class LiveCounter:
 class Reporter:
     """Owns the spool's writer and the sampling thread of one job process."""
 
-    def __init__(self, writer: SpoolWriter) -> None:
+    def __init__(self, writer: SpoolWriter, *, samples: bool = True) -> None:
         self.log = writer.log
         self._writer = writer
         self._lock = threading.RLock()
@@ -37,9 +50,13 @@ class Reporter:
         self._phases: list[tuple[str, int]] = []
         self._counters: list[LiveCounter] = []
         self._last_sample: object = None
+        self._loops, self._items = 0, 0.0  # tracked loops begun, and items of those that ended
+        self._overhead: Overhead | None = None
+        self._warned = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._sample_until_closed, name="headway-reporter", daemon=True)
-        self._thread.start()
+        if samples:
+            self._thread.start()
 
     def event(self, kind: EventKind, payload: dict[str, Any]) -> None:
         """Append one event record."""
@@ -90,20 +107,51 @@ class Reporter:
             if counter in self._counters:
                 self._counters.remove(counter)
 
+    def track(self, iterable: Iterable[T], unit: str, start: float, total: float | None) -> Iterator[T]:
+        """Count an iterable's items, as the innermost counter, as they are done."""
+        counter = self.push(unit, start, total)
+        counter.start = done = start
+        self._loops += 1
+        try:
+            for item in iterable:
+                yield item
+                done += 1
+                counter.current = done
+        finally:
+            self._items += done - start
+            self.pop(counter)
+
     def close(self) -> None:
         """Stop sampling, record the last counters and close the spool."""
         self._stop.set()
         self._thread.join(timeout=5)
         with self._lock:
             self._flush_counters()
+            self._tell_overhead(last=True)
             self._phases = []  # a loop that is garbage collected later has nothing to tell any more
         self._writer.close()
 
     def _sample_until_closed(self) -> None:
+        if scratch := scratch_writer():
+            self._overhead = Overhead(Reporter(scratch, samples=False), time.monotonic())
         while not self._stop.wait(SAMPLE_SECONDS):
             with self._lock:
                 self._flush_counters()
+                self._tell_overhead()
             self._writer.housekeep()
+
+    def _tell_overhead(self, *, last: bool = False) -> None:
+        if not self._overhead:
+            return
+        self._overhead.probe()
+        live = sum(counter.current - counter.start for counter in self._counters if counter.start is not None)
+        told = Told(self._writer.calls, self._loops, self._items + live)
+        payload = self._overhead.report(told, time.monotonic(), last=last)
+        if payload:
+            self._writer.event(EventKind.OVERHEAD, payload)
+            if payload["percent_of_step"] > BUDGET_PERCENT and not self._warned:
+                self._warned = True
+                self.say_log("warning", OVER_BUDGET.format(**payload))
 
     def _flush_counters(self) -> None:
         if not self._phases:
