@@ -2,6 +2,7 @@
 
 from headway.api.routes import (
     artifacts,
+    compare,
     health,
     jobs,
     journal,
@@ -23,6 +24,7 @@ ROUTES = (
     *metrics.ROUTES,
     *journal.ROUTES,
     *artifacts.ROUTES,
+    *compare.ROUTES,
     *system.ROUTES,
     *settings.ROUTES,
     *tokens.ROUTES,
