@@ -55,6 +55,13 @@ class Watch(TrainerCallback):
     on_substep_end = on_prediction_step = on_step_end
 
 
+def tiny_model() -> LlamaForCausalLM:
+    """Random, but the same each time."""
+    torch.manual_seed(0)
+    small = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
+    return LlamaForCausalLM(LlamaConfig(vocab_size=VOCABULARY, max_position_embeddings=8, **small))
+
+
 def train(
     job: Job,
     *,
@@ -67,9 +74,6 @@ def train(
     """Train in the phase `training`; from the job's checkpoint if there is one."""
     context = job.context
     torch.set_num_threads(1)
-    torch.manual_seed(0)
-    small = {"hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
-    model = LlamaForCausalLM(LlamaConfig(vocab_size=VOCABULARY, max_position_embeddings=8, **small))
     settings: dict[str, Any] = {
         "num_train_epochs": 2,
         "per_device_train_batch_size": 4,
@@ -80,7 +84,7 @@ def train(
         "use_cpu": True,
     }
     trainer = Trainer(
-        model=model,
+        model=tiny_model(),
         args=TrainingArguments(output_dir=str(context.folder / "trainer"), **settings | arguments),
         train_dataset=rows or Texts(20),
         eval_dataset=evaluation,
