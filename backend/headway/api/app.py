@@ -103,6 +103,7 @@ def _compose(runtime: Runtime, routes: Sequence[Route]) -> Api:
 
 async def _start(app: web.Application) -> None:
     app[API].push.start()
+    gc.enable()
     gc.freeze()  # what stands now stays: the collector need not look at it again
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Annotated
 
 import typer
@@ -33,6 +34,8 @@ def api() -> None:
     from headway.parent_death import end_with_parent
 
     end_with_parent()
+    # nothing of what is imported is garbage: the server turns the collector on again once it stands
+    gc.disable()
     from headway.api.app import serve
     from headway.settings import get_settings
 

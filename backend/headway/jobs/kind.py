@@ -29,7 +29,7 @@ REFERENCE_PATTERN = r"^(artifact:[a-z0-9]{12}|job:[A-Za-z0-9_.-]{1,64}/[a-z][a-z
 class KindConfig(BaseModel):
     """Base of every kind's config: unknown fields are refused, and nothing changes once it is checked."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def artifact_input(artifact_type: str, *, title: str, description: str, optional: bool = False) -> Any:
