@@ -146,7 +146,8 @@ def extract(model: Path, tokens: TokenStore, out: Path, batch_tokens: int) -> tu
     extraction = Extraction(
         out, tokens, Tap(loaded, [1], "resid_post", block_count(loaded)), [1], "resid_post", "float32"
     )
-    assert sum(extraction.run(batch_tokens)) == tokens.manifest.tokens
+    assert len(list(extraction.run(batch_tokens))) == extraction.batches_done
+    assert extraction.tokens_done == tokens.manifest.tokens
     manifest = extraction.finish({}, {}, lambda _: None)
     assert manifest.d_in == HIDDEN
     rows = HookReader(out, manifest, manifest.entry(1)).gather(np.arange(manifest.rows))

@@ -14,12 +14,28 @@ from headway.errors import InvalidInputError
 from headway.ml.models.load import load_tokenizer
 from headway.ml.text import documents
 from headway.ml.text.documents import read_pieces, text_files
-from headway.ml.text.packing import Marks, marks_of, pack
+from headway.ml.text.packing import Marks, Packer, marks_of
 from headway.ml.text.python_docs import PythonDocsSource
 from tests.tiny_models import store_tokens, tiny_bert, tiny_llama
 
 PAD, SEPARATOR, START, END = 0, 1, 2, 3
 pieces = st.lists(st.tuples(st.lists(st.integers(10, 99), max_size=30), st.booleans()), max_size=20)
+
+
+def pack(pieces, marks, length, stops=()):
+    """Contexts of the pieces, by a new packer after each of the pieces `stops` counts."""
+    packer, contexts = Packer(marks, length), []
+    for number, (tokens, ends) in enumerate(pieces):
+        contexts += packer.add(tokens, ends)
+        if number in stops:
+            packer = Packer(marks, length, packer.rest)
+    return contexts + packer.last()
+
+
+@given(pieces, st.integers(1, 20), st.sets(st.integers(0, 20)))
+def test_packing_gone_on_with_anywhere_gives_the_same_contexts(pieces, length, stops):
+    marks = Marks((), (), (SEPARATOR,), PAD, (PAD, SEPARATOR))
+    assert pack(pieces, marks, length, stops) == pack(pieces, marks, length)
 
 
 @given(pieces, st.integers(4, 20), st.booleans())
@@ -39,12 +55,12 @@ def test_packing_loses_and_repeats_no_token(pieces, length, marked):
 
 def test_documents_are_parted_by_one_separator():
     marks = Marks((), (), (SEPARATOR,), PAD, (SEPARATOR,))
-    assert list(pack([([10, 11], False), ([12], True), ([], True), ([13], True)], marks, 8)) == [[10, 11, 12, 1, 13, 1]]
+    assert pack([([10, 11], False), ([12], True), ([], True), ([13], True)], marks, 8) == [[10, 11, 12, 1, 13, 1]]
 
 
 def test_a_context_without_room_for_text_is_refused():
     with pytest.raises(ValueError, match="no room"):
-        list(pack([([10], True)], Marks((2,), (3,), (), 0, ()), 2))
+        Packer(Marks((2,), (3,), (), 0, ()), 2)
 
 
 def test_marks_are_read_off_the_tokenizer(tmp_path):

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 import torch
+from pydantic import BaseModel
 from torch import Tensor
 
 from headway.ml.activations.manifest import HookEntry, HookStatistics, Shard, StoredDtype
+from headway.ml.growing import GrowingFile, Mark
 
 SHARD_BYTES = 256 << 20
 TORCH_DTYPES: dict[StoredDtype, torch.dtype] = {"bfloat16": torch.bfloat16, "float32": torch.float32}
-READ_BYTES = 1 << 20
+
+
+class HookState(BaseModel):
+    """Where the writing of a hook stands: marks of its shards, the last one open, and the sums of its statistics."""
+
+    layer: int
+    d_in: int
+    shards: list[Mark]
+    norm_sum: float
+    square_sum: float
+    sum: list[float]
+
+    @property
+    def bytes(self) -> int:
+        """Size of the shards."""
+        return sum(shard.bytes for shard in self.shards)
 
 
 class HookWriter:
@@ -23,16 +37,50 @@ class HookWriter:
 
     def __init__(self, store: Path, *, layer: int, hook: str, d_in: int, dtype: StoredDtype) -> None:
         self.rows = 0
+        self.d_in = d_in
         self._store, self._layer, self._hook = store, layer, hook
         self._name = f"layer{layer:02d}.{hook}"
         self._dtype = TORCH_DTYPES[dtype]
-        self._rows_per_shard = max(1, SHARD_BYTES // (d_in * self._dtype.itemsize))
-        self._shard_rows: list[int] = []
-        self._file: BinaryIO | None = None
+        self._rows_per_shard = max(1, SHARD_BYTES // self._row_bytes)
+        self._whole: list[Mark] = []
+        self._open: GrowingFile | None = None
         self._norm_sum = 0.0
         self._square_sum = 0.0
         self._sum = torch.zeros(d_in, dtype=torch.float64)
         (store / self._name).mkdir(parents=True, exist_ok=True)
+
+    @classmethod
+    def at_state(
+        cls, store: Path, state: HookState, *, hook: str, dtype: StoredDtype, on_bytes: Callable[[int], None]
+    ) -> HookWriter:
+        """The writer that left `state`: its shards are checked (`on_bytes` counts), the open one is cut back.
+
+        Raises DamagedError when one does not hold what was written to it.
+        """
+        writer = cls(store, layer=state.layer, hook=hook, d_in=state.d_in, dtype=dtype)
+        for number, mark in enumerate(state.shards):
+            writer._close()
+            writer._open = GrowingFile(store / writer._file_name(number), mark, on_bytes)
+        writer.rows = state.bytes // writer._row_bytes
+        writer._norm_sum, writer._square_sum = state.norm_sum, state.square_sum
+        writer._sum = torch.tensor(state.sum, dtype=torch.float64)
+        return writer
+
+    def state(self) -> HookState:
+        """All that another process needs to go on; what was written so far stays even if the machine stops."""
+        return HookState(
+            layer=self._layer,
+            d_in=self.d_in,
+            shards=[*self._whole, *([self._open.mark()] if self._open else [])],
+            norm_sum=self._norm_sum,
+            square_sum=self._square_sum,
+            sum=self._sum.tolist(),
+        )
+
+    @property
+    def bytes(self) -> int:
+        """Size of the shards so far."""
+        return self.rows * self._row_bytes
 
     def append(self, rows: Tensor) -> None:
         """Store rows [n, d_in]; the statistics are those of the stored precision."""
@@ -40,16 +88,19 @@ class HookWriter:
         self._measure(stored.float())
         self.rows += len(stored)
         while len(stored):
-            room = self._room()
-            self._write(stored[:room])
+            shard = self._shard_with_room()
+            room = self._rows_per_shard - shard.bytes // self._row_bytes
+            shard.write(stored[:room].view(torch.uint8).numpy().data)
             stored = stored[room:]
 
     def finish(self, on_bytes: Callable[[int], None]) -> HookEntry:
-        """Close the files, hash them (`on_bytes` counts) and describe them. At least one row must have come."""
+        """Close the shards (`on_bytes` counts) and describe them. At least one row must have come."""
         self._close()
+        for mark in self._whole:
+            on_bytes(mark.bytes)
         shards = [
-            Shard(file=file, rows=rows, sha256=_sha256(self._store / file, on_bytes))
-            for file, rows in zip(map(self._file_name, range(len(self._shard_rows))), self._shard_rows, strict=True)
+            Shard(file=self._file_name(number), rows=mark.bytes // self._row_bytes, sha256=mark.sha256)
+            for number, mark in enumerate(self._whole)
         ]
         mean = self._sum / self.rows
         statistics = HookStatistics(
@@ -65,34 +116,21 @@ class HookWriter:
         self._square_sum += squares.sum(dtype=torch.float64).item()
         self._sum += rows.sum(0, dtype=torch.float64)
 
-    def _room(self) -> int:
-        """Rows the open shard still takes; opens the next one when it is full."""
-        if self._file is None or self._shard_rows[-1] == self._rows_per_shard:
+    def _shard_with_room(self) -> GrowingFile:
+        """The open shard, or the next one when it is full."""
+        if self._open is None or self._open.bytes == self._rows_per_shard * self._row_bytes:
             self._close()
-            self._file = (self._store / self._file_name(len(self._shard_rows))).open("wb")
-            self._shard_rows.append(0)
-        return self._rows_per_shard - self._shard_rows[-1]
-
-    def _write(self, rows: Tensor) -> None:
-        assert self._file is not None
-        self._file.write(rows.view(torch.uint8).numpy().data)
-        self._shard_rows[-1] += len(rows)
+            self._open = GrowingFile(self._store / self._file_name(len(self._whole)))
+        return self._open
 
     def _close(self) -> None:
-        if self._file is not None:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._file = None
+        if self._open is not None:
+            self._whole.append(self._open.close())
+            self._open = None
+
+    @property
+    def _row_bytes(self) -> int:
+        return self.d_in * self._dtype.itemsize
 
     def _file_name(self, number: int) -> str:
         return f"{self._name}/shard-{number:05d}.bin"
-
-
-def _sha256(path: Path, on_bytes: Callable[[int], None]) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(READ_BYTES):
-            digest.update(block)
-            on_bytes(len(block))
-    return digest.hexdigest()

@@ -65,7 +65,9 @@ def _whole_text(path: Path) -> Iterator[Piece]:
 
 
 def _json_lines(path: Path, text_column: str) -> Iterator[Piece]:
-    with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as file:
+    before = 0
+    with path.open("rb") as raw:
+        file = gzip.GzipFile(fileobj=raw) if path.name.endswith(".gz") else raw
         for number, line in enumerate(file, 1):
             try:
                 text = json.loads(line)[text_column]
@@ -74,4 +76,5 @@ def _json_lines(path: Path, text_column: str) -> Iterator[Piece]:
             if not isinstance(text, str):
                 problem = f"line {number} of {path.name} has no text in {text_column!r}: name the column that holds it"
                 raise InvalidInputError(FieldProblem("config.text_column", problem))
-            yield Piece(text, True, len(line))
+            read, before = raw.tell() - before, raw.tell()
+            yield Piece(text, True, read)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,23 +32,36 @@ def marks_of(tokenizer: Any) -> Marks:
     return Marks(prefix, suffix, separator, pad, tuple(sorted(special)))
 
 
-def pack(pieces: Iterable[tuple[Sequence[int], bool]], marks: Marks, length: int) -> Iterator[list[int]]:
-    """Contexts of exactly `length` tokens, the last one shorter: prefix, text, suffix.
+class Packer:
+    """Makes contexts of exactly `length` tokens, the last one shorter: prefix, text, suffix.
 
-    A piece is some tokens and whether their document ends with them. Each document is followed by the separator, and
-    the next one begins in the same context; no context holds a separator alone. Raises ValueError when `length` leaves
-    no room for text.
+    Each document is followed by the separator, and the next one begins in the same context; no context holds a
+    separator alone. `rest` are the tokens that wait for the next context: all there is to keep between two pieces.
+    Raises ValueError when `length` leaves no room for text.
     """
-    room = length - len(marks.prefix) - len(marks.suffix)
-    if room < 1:
-        raise ValueError(f"a context of {length} tokens has no room between its marks")
-    buffer: list[int] = []
-    for tokens, ends in pieces:
-        buffer.extend(tokens)
-        while len(buffer) >= room:
-            yield [*marks.prefix, *buffer[:room], *marks.suffix]
-            del buffer[:room]
-        if ends and buffer and buffer[-1:] != list(marks.separator):
-            buffer.extend(marks.separator)
-    if buffer and buffer != list(marks.separator):
-        yield [*marks.prefix, *buffer[:room], *marks.suffix]
+
+    def __init__(self, marks: Marks, length: int, rest: Sequence[int] = ()) -> None:
+        self.rest = list(rest)
+        self._marks = marks
+        self._room = length - len(marks.prefix) - len(marks.suffix)
+        if self._room < 1:
+            raise ValueError(f"a context of {length} tokens has no room between its marks")
+
+    def add(self, tokens: Sequence[int], ends: bool) -> list[list[int]]:
+        """The contexts that a piece fills; `ends` says whether its document ends with it."""
+        self.rest.extend(tokens)
+        full = len(self.rest) - len(self.rest) % self._room
+        contexts = [self._context(self.rest[start : start + self._room]) for start in range(0, full, self._room)]
+        del self.rest[:full]
+        if ends and self.rest and self.rest[-1:] != list(self._marks.separator):
+            self.rest.extend(self._marks.separator)
+        return contexts
+
+    def last(self) -> list[list[int]]:
+        """The shorter context at the end of all text, if there is text for one."""
+        if not self.rest or self.rest == list(self._marks.separator):
+            return []
+        return [self._context(self.rest[: self._room])]
+
+    def _context(self, text: list[int]) -> list[int]:
+        return [*self._marks.prefix, *text, *self._marks.suffix]

@@ -7,13 +7,15 @@ offsets.bin     uint64 [contexts + 1], where each begins
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+
+from headway.ml.growing import GrowingFile, Mark
 
 MANIFEST_FILE, TOKENS_FILE, OFFSETS_FILE = "manifest.json", "tokens.bin", "offsets.bin"
 
@@ -35,33 +37,56 @@ class TokenManifest(BaseModel):
     sample: str
 
 
-class TokenWriter:
-    """Appends contexts; `finish` writes the manifest last, so a store without one is not whole."""
+class TokenWriterState(BaseModel):
+    """Where the writing of a token store stands."""
 
-    def __init__(self, folder: Path) -> None:
-        self.contexts = 0
-        self.tokens = 0
+    contexts: int
+    tokens: Mark
+    offsets: Mark
+
+    @property
+    def bytes(self) -> int:
+        """Size of what was written."""
+        return self.tokens.bytes + self.offsets.bytes
+
+
+class TokenWriter:
+    """Appends contexts; `finish` writes the manifest last, so a store without one is not whole.
+
+    With a `state`, the writer that left it is gone on with: its files are checked (`on_bytes` counts) and cut back.
+    Raises DamagedError when they are not as they were written.
+    """
+
+    def __init__(
+        self, folder: Path, state: TokenWriterState | None = None, on_bytes: Callable[[int], None] = lambda _: None
+    ) -> None:
+        self.contexts = state.contexts if state else 0
         self._folder = folder
         (folder / MANIFEST_FILE).unlink(missing_ok=True)
-        self._tokens = (folder / TOKENS_FILE).open("wb")
-        self._offsets = (folder / OFFSETS_FILE).open("wb")
-        self._offsets.write(np.uint64(0).tobytes())
+        self._tokens = GrowingFile(folder / TOKENS_FILE, state.tokens if state else None, on_bytes)
+        self._offsets = GrowingFile(folder / OFFSETS_FILE, state.offsets if state else None, on_bytes)
+        if state is None:
+            self._offsets.write(np.uint64(0).tobytes())
+
+    @property
+    def tokens(self) -> int:
+        """Tokens written."""
+        return self._tokens.bytes // np.dtype(np.uint32).itemsize
 
     def append(self, context: Sequence[int]) -> None:
         """Add one context."""
         self._tokens.write(np.asarray(context, dtype=np.uint32).tobytes())
         self.contexts += 1
-        self.tokens += len(context)
         self._offsets.write(np.uint64(self.tokens).tobytes())
 
-    def close(self) -> None:
-        """Close the files without a manifest."""
-        self._tokens.close()
-        self._offsets.close()
+    def state(self) -> TokenWriterState:
+        """All that another process needs to go on."""
+        return TokenWriterState(contexts=self.contexts, tokens=self._tokens.mark(), offsets=self._offsets.mark())
 
     def finish(self, manifest: TokenManifest) -> None:
         """Close the files and say what they are."""
-        self.close()
+        self._tokens.close()
+        self._offsets.close()
         (self._folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1) + "\n")
 
 

@@ -22,4 +22,5 @@ KIND = Kind(
     outputs=(Output("activations", "activations", "Activations"),),
     requires=("torch", "transformers", "safetensors"),
     extra="studio",
+    checkpoints=True,
 )

@@ -43,3 +43,10 @@ class ActivationsExtractConfig(KindConfig):
         title="Stored in",
         description="bfloat16 takes half the disk.",
     )
+    checkpoint_every_seconds: float = Field(
+        default=15.0,
+        title="Checkpoint every",
+        description="Seconds between two checkpoints, more where one takes over 1 % of that; 0 leaves one a batch.",
+        ge=0,
+        le=86_400,
+    )

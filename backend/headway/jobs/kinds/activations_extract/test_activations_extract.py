@@ -7,9 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headway.jobs.context import JobContext
+from headway.ml.activations import writer as writing
 from headway.ml.activations.manifest import Manifest
 from headway.ml.activations.reader import HookReader
 from headway.ml.text.token_store import TokenStore
+from headway.spool.records import EventKind
 from tests.kind_runs import Example, run_kind
 from tests.tiny_models import HIDDEN, some_text, tiny_bert
 
@@ -75,3 +78,75 @@ def test_a_cancelled_run_declares_nothing(tmp_path, inputs):
     )
     assert ran.result["outcome"] == "cancelled"
     assert not ran.artifacts
+
+
+SMALL = {"layers": [0, 2], "batch_tokens": 64, "checkpoint_every_seconds": 0}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def extract(tmp_path: Path, name: str, inputs, *, after: str | None = None, die_at: int | None = None):
+    """A run called `name`; `after` names the one it goes on from; it dies when it asks to stop the `die_at`th time."""
+    with pytest.MonkeyPatch.context() as patch:
+        if die_at:
+            patch.setattr(JobContext, "should_stop", dying(die_at))
+        left = sorted((tmp_path / after / "checkpoints").glob("step-*"), reverse=True) if after else None
+        out = tmp_path / "out" if after or die_at else None
+        return run_kind(
+            tmp_path / name, "activations.extract", SMALL, inputs=inputs, metas={"model": {"name": "m"}},
+            outputs=out, resume_from=left,
+        )  # fmt: skip
+
+
+def dying(at: int):
+    calls = iter(range(1, at + 1))
+
+    def should_stop(_job: JobContext) -> str:
+        if next(calls) == at:
+            raise RuntimeError("killed")
+        return ""
+
+    return should_stop
+
+
+@pytest.mark.parametrize("rows_per_shard", [10_000, 100])
+def test_a_run_taken_up_again_and_again_leaves_the_same_bytes(tmp_path, inputs, monkeypatch, rows_per_shard):
+    monkeypatch.setattr(writing, "SHARD_BYTES", rows_per_shard * HIDDEN * 2)
+    whole = contents(extract(tmp_path, "whole", inputs).outputs["activations"])
+    assert len(whole) > (10 if rows_per_shard == 100 else 3)
+    assert extract(tmp_path, "one", inputs, die_at=4).result["outcome"] == "failed"
+    assert extract(tmp_path, "two", inputs, after="one", die_at=9).result["outcome"] == "failed"
+    last = extract(tmp_path, "three", inputs, after="two")
+    assert last.result["outcome"] == "completed"
+    assert contents(last.outputs["activations"]) == whole
+
+
+def test_progress_of_a_resumed_run_starts_where_the_checkpoint_stood(tmp_path, inputs):
+    killed = extract(tmp_path, "one", inputs, die_at=9)
+    reached = [data["counters"][0] for data in killed.of(EventKind.COUNTERS) if data["phase"] == "extracting"][-1]
+    again = extract(tmp_path, "two", inputs, after="one")
+    counted = [data["counters"][0] for data in again.of(EventKind.COUNTERS) if data["phase"] == "extracting"]
+    assert counted[0] == {"unit": "token", "current": 0, "total": reached["total"]}  # its size, told ahead
+    assert counted[1]["current"] >= reached["current"] - 64
+    assert counted[-1]["current"] == reached["total"]
+
+
+def test_shards_that_were_damaged_are_made_again(tmp_path, inputs):
+    whole = contents(extract(tmp_path, "whole", inputs).outputs["activations"])
+    extract(tmp_path, "one", inputs, die_at=9)
+    shard = next((tmp_path / "out").rglob("shard-*.bin"))
+    shard.write_bytes(b"\xff" + shard.read_bytes()[1:])
+    again = extract(tmp_path, "two", inputs, after="one")
+    assert again.result["outcome"] == "completed"
+    assert "everything is extracted again" in str(again.of(EventKind.LOG))
+    assert contents(again.outputs["activations"]) == whole
+
+
+def test_a_pause_keeps_what_was_done(tmp_path, inputs):
+    paused = run_kind(
+        tmp_path / "job", "activations.extract", SMALL, inputs=inputs, prepare=lambda control: control.pause()
+    )
+    assert paused.result["outcome"] == "paused"
+    assert [data["step"] for data in paused.of(EventKind.CHECKPOINT)] == [1]

@@ -21,4 +21,5 @@ KIND = Kind(
     outputs=(Output("tokens", "tokens", "Tokens"),),
     requires=("transformers", "numpy"),
     extra="studio",
+    checkpoints=True,
 )

@@ -38,3 +38,10 @@ class DatasetTokenizeConfig(KindConfig):
         description="Take the files in an order mixed by the seed, so that a part of them is a fair sample.",
     )
     seed: int = Field(default=0, title="Seed", description="Seed of the mixing.", ge=0, lt=2**32)
+    checkpoint_every_seconds: float = Field(
+        default=15.0,
+        title="Checkpoint every",
+        description="Seconds between two checkpoints, more where one takes over 1 % of that; 0 leaves one a document.",
+        ge=0,
+        le=86_400,
+    )

@@ -2,94 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import logging
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from headway.errors import FieldProblem, InvalidInputError
+from headway.jobs.checkpoints import Checkpoint
 from headway.jobs.context import JobContext
+from headway.jobs.keeper import Keeper
 from headway.jobs.kinds.dataset_tokenize.config import DatasetTokenizeConfig
+from headway.ml.growing import DamagedError
 from headway.ml.models.load import load_tokenizer, longest_context
-from headway.ml.text.documents import read_pieces, text_files
-from headway.ml.text.packing import Marks, marks_of, pack
-from headway.ml.text.token_store import TokenManifest, TokenWriter
+from headway.ml.text.documents import text_files
+from headway.ml.text.tokenizing import Tokenizing, TokenizingState
 
-SAMPLE_TOKENS = 64
+STATE_FILE = "state.json"
+_log = logging.getLogger(__name__)
 
 
 def run(config: DatasetTokenizeConfig, job: JobContext) -> None:
-    """Load the tokenizer, pack all text (or as much as is asked for), write the manifest."""
+    """Load the tokenizer, pack all text that is left (or as much as is asked for), write the manifest."""
     with job.phase("loading"):
         job.say("Loading the tokenizer")
         tokenizer = load_tokenizer(job.input("model"))
-        marks = marks_of(tokenizer)
         _check_length(config.context_length, tokenizer)
         files = text_files(job.input("dataset"), mix_seed=config.seed if config.mix_files else None)
+        size = _size(config, files)
+        job.expect("tokenizing", unit=size[0], total=size[1])
+        tokenizing = _tokenizing(config, job, tokenizer, files)
     with job.phase("tokenizing"):
         job.say(f"Tokenizing {len(files)} files into contexts of {config.context_length} tokens")
-        reading = _Reading(config, job, tokenizer, files)
-        writer = TokenWriter(job.output("tokens"))
-        sample = _write(config, job, reading, marks, writer)
+        _tokenize(config, job, tokenizing, size)
     with job.phase("saving"):
-        manifest = _manifest(config, tokenizer, marks, writer, reading, tokenizer.decode(sample))
-        writer.finish(manifest)
-        if not writer.contexts:
+        if not tokenizing.contexts:
             raise InvalidInputError(FieldProblem("config.dataset", "its files hold no text"))
+        manifest = tokenizing.finish()
         meta = manifest.model_dump(include={"contexts", "tokens", "documents", "context_length", "sample"})
         job.artifact("tokens", meta=meta | {"name": job.input_meta("dataset").get("name", "text")})
-
-
-class _Reading:
-    """Reads the files as token lists, counting bytes as they are used."""
-
-    def __init__(self, config: DatasetTokenizeConfig, job: JobContext, tokenizer: Any, files: list[Path]) -> None:
-        self.documents = 0
-        self.total_bytes = sum(path.stat().st_size for path in files)
-        self.done_bytes = 0
-        self._config, self._job, self._tokenizer, self._files = config, job, tokenizer, files
-
-    def pieces(self) -> Iterator[tuple[list[int], bool]]:
-        """Tokens, and whether their document ends with them."""
-        for path in self._files:
-            for piece in read_pieces(path, self._config.text_column):
-                self._job.stop_if_asked()
-                encoded = self._tokenizer(piece.text, add_special_tokens=False, verbose=False)
-                self.done_bytes += piece.read_bytes
-                self.documents += piece.ends
-                yield encoded["input_ids"], piece.ends
-
-
-def _write(
-    config: DatasetTokenizeConfig, job: JobContext, reading: _Reading, marks: Marks, writer: TokenWriter
-) -> list[int]:
-    """Write contexts until the text or the budget ends; answers the first tokens, for a look."""
-    sample: list[int] = []
-    by_tokens = config.max_tokens is not None
-    unit, total = ("token", config.max_tokens) if by_tokens else ("byte", reading.total_bytes)
-    with job.count(unit=unit, total=total) as counter:
-        for context in pack(reading.pieces(), marks, config.context_length):
-            if by_tokens and writer.tokens + len(context) > (config.max_tokens or 0):
-                break
-            writer.append(context)
-            sample = sample or context[:SAMPLE_TOKENS]
-            counter.current = writer.tokens if by_tokens else reading.done_bytes
-    return sample
-
-
-def _manifest(
-    config: DatasetTokenizeConfig, tokenizer: Any, marks: Marks, writer: TokenWriter, reading: _Reading, sample: str
-) -> TokenManifest:
-    return TokenManifest(
-        contexts=writer.contexts,
-        tokens=writer.tokens,
-        documents=reading.documents,
-        context_length=config.context_length,
-        vocab_size=len(tokenizer),
-        pad_id=marks.pad_id,
-        special_ids=list(marks.special_ids),
-        tokenizer=type(tokenizer).__name__,
-        sample=sample,
-    )
 
 
 def _check_length(length: int, tokenizer: Any) -> None:
@@ -97,3 +48,57 @@ def _check_length(length: int, tokenizer: Any) -> None:
     if longest and length > longest:
         problem = f"the model takes at most {longest} tokens: choose {longest} or less"
         raise InvalidInputError(FieldProblem("config.context_length", problem))
+
+
+def _size(config: DatasetTokenizeConfig, files: Sequence[Path]) -> tuple[str, int]:
+    """What is counted, and how much of it there is."""
+    if config.max_tokens is not None:
+        return "token", config.max_tokens
+    return "byte", sum(path.stat().st_size for path in files)
+
+
+def _tokenizing(config: DatasetTokenizeConfig, job: JobContext, tokenizer: Any, files: Sequence[Path]) -> Tokenizing:
+    """The tokenizing where the checkpoint stands; from the first file if there is none, or its files are damaged."""
+    make = partial(
+        Tokenizing,
+        job.output("tokens"),
+        files,
+        tokenizer,
+        context_length=config.context_length,
+        max_tokens=config.max_tokens,
+        text_column=config.text_column,
+    )
+    if job.resume:
+        try:
+            return _taken_up(job, job.resume, make)
+        except DamagedError as error:
+            _log.warning("%s: everything is tokenized again", error)
+    return make()
+
+
+def _taken_up(job: JobContext, checkpoint: Checkpoint, make: Callable[..., Tokenizing]) -> Tokenizing:
+    state = TokenizingState.model_validate_json((checkpoint.path / STATE_FILE).read_bytes())
+    job.say(f"Going on after document {state.documents}; checking what was written before")
+    with job.count(unit="byte", total=state.writer.bytes) as counter:
+
+        def on_bytes(count: int) -> None:
+            counter.advance(count)
+            job.stop_if_asked()
+
+        return make(state=state, on_bytes=on_bytes)
+
+
+def _tokenize(config: DatasetTokenizeConfig, job: JobContext, tokenizing: Tokenizing, size: tuple[str, int]) -> None:
+    keeper = Keeper(job, config.checkpoint_every_seconds)
+
+    def save(folder: Path) -> None:
+        (folder / STATE_FILE).write_text(tokenizing.state().model_dump_json())
+
+    def done() -> int:
+        return tokenizing.read_bytes if config.max_tokens is None else tokenizing.tokens
+
+    with job.count(unit=size[0], total=size[1], start=done()) as counter:
+        for _ in tokenizing.run():
+            counter.current = done()
+            keeper.heed(tokenizing.pieces, save)
+        counter.current = done()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from headway.jobs.context import JobContext
 from headway.ml.models.load import load_tokenizer
 from headway.ml.text.token_store import TokenStore
 from headway.spool.records import EventKind
@@ -85,3 +88,61 @@ def test_a_cancelled_run_declares_nothing(tmp_path, model):
     )
     assert ran.result["outcome"] == "cancelled"
     assert not ran.artifacts
+
+
+def mixed_text(folder: Path) -> Path:
+    """Text files, and JSON lines plain and packed."""
+    some_text(folder, documents=12)
+    lines = "".join(json.dumps({"text": path.read_text()}) + "\n" for path in sorted(folder.glob("*.txt")))
+    (folder / "a.jsonl").write_text(lines)
+    with gzip.open(folder / "b.jsonl.gz", "wt") as file:
+        file.write(lines)
+    return folder
+
+
+def attempt(tmp_path: Path, name: str, inputs, *, die_at: int | None = None, after: str | None = None, **config):
+    """A run called `name` into one folder; it dies when it asks to stop the `die_at`th time."""
+    calls = iter(range(1, 10_000))
+
+    def should_stop(_job: JobContext) -> str:
+        if next(calls) == die_at:
+            raise RuntimeError("killed")
+        return ""
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JobContext, "should_stop", should_stop)
+        left = sorted((tmp_path / after / "checkpoints").glob("step-*"), reverse=True) if after else None
+        config = {"context_length": 16, "checkpoint_every_seconds": 0, **config}
+        out = tmp_path / ("out" if die_at or after else name)
+        return run_kind(tmp_path / name, "dataset.tokenize", config, inputs=inputs, outputs=out, resume_from=left)
+
+
+@pytest.mark.parametrize("config", [{}, {"mix_files": False}, {"max_tokens": 500}])
+def test_a_run_taken_up_again_and_again_leaves_the_same_bytes(tmp_path, model, config):
+    inputs = {"dataset": mixed_text(tmp_path / "text"), "model": model}
+    whole = attempt(tmp_path, "whole", inputs, **config)
+    assert attempt(tmp_path, "one", inputs, die_at=5, **config).result["outcome"] == "failed"
+    assert attempt(tmp_path, "two", inputs, after="one", die_at=9, **config).result["outcome"] == "failed"
+    last = attempt(tmp_path, "three", inputs, after="two", **config)
+    assert last.result["outcome"] == "completed"
+    assert last.artifacts == whole.artifacts
+    for name in ("tokens.bin", "offsets.bin", "manifest.json"):
+        assert (last.outputs["tokens"] / name).read_bytes() == (whole.outputs["tokens"] / name).read_bytes()
+
+
+def test_bytes_of_packed_lines_are_counted_as_they_lie_on_the_disk(tmp_path, model):
+    text = mixed_text(tmp_path / "text")
+    ran = tokenize(tmp_path, model, text)
+    counters = [data["counters"][0] for data in ran.of(EventKind.COUNTERS) if data["phase"] == "tokenizing"]
+    assert counters[-1]["total"] == sum(path.stat().st_size for path in text.iterdir())
+    assert counters[-1]["current"] == pytest.approx(counters[-1]["total"], abs=16)
+
+
+def test_tokens_that_were_damaged_are_made_again(tmp_path, model):
+    inputs = {"dataset": mixed_text(tmp_path / "text"), "model": model}
+    whole = attempt(tmp_path, "whole", inputs)
+    attempt(tmp_path, "one", inputs, die_at=9)
+    (tmp_path / "out/tokens/tokens.bin").write_bytes(b"")
+    again = attempt(tmp_path, "two", inputs, after="one")
+    assert "everything is tokenized again" in str(again.of(EventKind.LOG))
+    assert again.artifacts == whole.artifacts

@@ -1,0 +1,45 @@
+"""When a run leaves checkpoints: as often as asked for, and never so often that they cost more than their share."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from headway.jobs.context import JobContext
+
+CHECKPOINT_SECONDS = 15.0
+#: Leaving checkpoints takes at most this share of the time.
+MOST_SHARE = 0.01
+
+
+class Keeper:
+    """Heeds requests and leaves checkpoints for a run whose steps are of no fixed size.
+
+    `every_seconds` pass between two checkpoints, more where leaving one takes more than 1 % of that; with 0 each step
+    leaves one.
+    """
+
+    def __init__(self, job: JobContext, every_seconds: float = CHECKPOINT_SECONDS) -> None:
+        self._job, self._every = job, every_seconds
+        self._last = time.monotonic()
+        self._cost_seconds = 0.0
+
+    def heed(self, step: int, save: Callable[[Path], None]) -> None:
+        """Call after every step: leaves a checkpoint when one is due or a pause is asked for, and ends when asked to.
+
+        Raises JobStopped.
+        """
+        reason = self._job.should_stop()
+        if reason == "pause" or self._is_due():
+            began = time.monotonic()
+            self._job.checkpoint(step, save)
+            self._last = time.monotonic()
+            self._cost_seconds = self._last - began
+        if reason:
+            self._job.stop()
+
+    def _is_due(self) -> bool:
+        if not self._every:
+            return True
+        return time.monotonic() - self._last >= max(self._every, self._cost_seconds / MOST_SHARE)
