@@ -42,7 +42,7 @@ export type Artifact = Schemas["ArtifactView"];
 export type Kind = With<Schemas["KindView"], { schema: JsonObject }>;
 export type Setting = With<Schemas["SettingView"], { value: Json; default: Json }>;
 export type Host = Schemas["HostView"];
-export type Session = Schemas["SessionView"];
+export type Session = Schemas["headway__api__routes__session__SessionView"];
 
 /** RFC 9457 problem+json; what stands between may answer with less. */
 export type Problem = Partial<Schemas["Problem"]> & Pick<Schemas["Problem"], "title" | "status">;

@@ -279,6 +279,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Jobs side by side: progress and metrics on one axis, and which was faster where */
+        get: operations["get_compare"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/kinds": {
         parameters: {
             query?: never;
@@ -377,6 +394,142 @@ export interface paths {
         post?: never;
         /** Revoke a token */
         delete: operations["delete_tokens_token_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where a run stands */
+        get: operations["get_runs_run_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs/{run_id}/progress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The course of a run, with aggregates of its metrics on request */
+        get: operations["get_runs_run_id_progress"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/runs/{run_id}/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The run at each change, as Server-Sent Events; `Last-Event-ID` resumes */
+        get: operations["get_runs_run_id_stream"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/ws/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The run at each change, over a plain WebSocket */
+        get: operations["get_ws_runs_run_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/training/start": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Start a training */
+        post: operations["post_api_v2_training_start"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/training/jobs/{job_id}/progress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Where a training stands */
+        get: operations["get_api_v2_training_jobs_job_id_progress"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/training/sessions/{sessionId}/progress-unified": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A session with all of its phases */
+        get: operations["get_training_sessions_sessionId_progress_unified"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/training/sessions/{sessionId}/progress": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A session's first phase */
+        get: operations["get_training_sessions_sessionId_progress"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -545,6 +698,83 @@ export interface components {
         CheckpointsView: {
             /** Items */
             items: components["schemas"]["CheckpointView"][];
+        };
+        /**
+         * CompareView
+         * @description Jobs side by side; `phases` names the places of the axis of phases, `config_differs` what they do not share.
+         */
+        CompareView: {
+            /**
+             * Align
+             * @enum {string}
+             */
+            align: "time" | "step" | "phase";
+            /** Jobs */
+            jobs: components["schemas"]["ComparedJobView"][];
+            /** Phases */
+            phases: string[];
+            /** Progress */
+            progress: components["schemas"]["ProgressCurveView"][];
+            /** Metrics */
+            metrics: components["schemas"]["ComparedMetricView"][];
+            /** Config Differs */
+            config_differs: string[];
+            verdict: components["schemas"]["VerdictView"];
+        };
+        /**
+         * ComparedJobView
+         * @description A job with the seconds it worked.
+         */
+        ComparedJobView: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            state: components["schemas"]["JobState"];
+            /** Percent */
+            percent: number;
+            /** Seconds */
+            seconds: number;
+            /** Phases */
+            phases: components["schemas"]["ComparedPhaseView"][];
+        };
+        /**
+         * ComparedMetricView
+         * @description A metric's curves.
+         */
+        ComparedMetricView: {
+            /** Name */
+            name: string;
+            /** Curves */
+            curves: components["schemas"]["MetricCurveView"][];
+        };
+        /**
+         * ComparedPhaseView
+         * @description How long a job worked in a phase.
+         */
+        ComparedPhaseView: {
+            /** Name */
+            name: string;
+            /** Seconds */
+            seconds: number;
+        };
+        /**
+         * ComparisonView
+         * @description How much less time the fastest job took than this one, in percent of this one's.
+         */
+        ComparisonView: {
+            /** Job Id */
+            job_id: string;
+            /** Percent Faster */
+            percent_faster: number;
+            /** Seconds Gained */
+            seconds_gained: number;
+            /** Gained In */
+            gained_in: string | null;
+            /** Seconds Gained In */
+            seconds_gained_in: number | null;
         };
         /**
          * CounterView
@@ -915,6 +1145,32 @@ export interface components {
             next: number;
         };
         /**
+         * MetricAggregate
+         * @description The newest value of a metric, and mean, least and greatest of its finite ones.
+         */
+        MetricAggregate: {
+            /** Current */
+            current: number | null;
+            /** Mean */
+            mean: number | null;
+            /** Min */
+            min: number | null;
+            /** Max */
+            max: number | null;
+        };
+        /**
+         * MetricCurveView
+         * @description One job's values of a metric along the axis.
+         */
+        MetricCurveView: {
+            /** Job Id */
+            job_id: string;
+            /** X */
+            x: number[];
+            /** Values */
+            values: (number | null)[];
+        };
+        /**
          * MetricsView
          * @description Curves of a job. `cursor` tells up to where each attempt's records are in (see channel `jobs/{id}/metrics`).
          */
@@ -1044,6 +1300,20 @@ export interface components {
             errors: components["schemas"]["FieldError"][];
         };
         /**
+         * ProgressCurveView
+         * @description A job's percent and seconds worked along the axis.
+         */
+        ProgressCurveView: {
+            /** Job Id */
+            job_id: string;
+            /** X */
+            x: number[];
+            /** Percent */
+            percent: number[];
+            /** Seconds */
+            seconds: number[];
+        };
+        /**
          * QueueView
          * @description A queue's length, and how many of its jobs run.
          */
@@ -1109,6 +1379,82 @@ export interface components {
             advised: boolean;
         };
         /**
+         * RunPointView
+         * @description Where a run stood at a time (Unix seconds).
+         */
+        RunPointView: {
+            /** Timestamp */
+            timestamp: number;
+            /** Phase */
+            phase: ("queued" | "initializing" | "training" | "evaluating" | "saving") | null;
+            /** Step */
+            step: number | null;
+            /** Epoch */
+            epoch: number | null;
+            /** Progress Percentage */
+            progress_percentage: number;
+            /** Metrics */
+            metrics: {
+                [key: string]: number | null;
+            };
+            /** Message */
+            message: string | null;
+            /** Eta Seconds */
+            eta_seconds: number | null;
+        };
+        /**
+         * RunProgressView
+         * @description `GET /runs/{run_id}/progress`: oldest first. `aggregates` is there when asked for.
+         */
+        RunProgressView: {
+            /** Run Id */
+            run_id: string;
+            /** Progress History */
+            progress_history: components["schemas"]["RunPointView"][];
+            /**
+             * Aggregates
+             * @default null
+             */
+            aggregates: {
+                [key: string]: components["schemas"]["MetricAggregate"];
+            } | null;
+        };
+        /**
+         * RunView
+         * @description `GET /runs/{run_id}`. Times are Unix seconds; counters are those of the current phase.
+         */
+        RunView: {
+            /** Run Id */
+            run_id: string;
+            status: components["schemas"]["JobState"];
+            /** Current Phase */
+            current_phase: ("queued" | "initializing" | "training" | "evaluating" | "saving") | null;
+            /** Progress Percentage */
+            progress_percentage: number;
+            /** Current Epoch */
+            current_epoch: number | null;
+            /** Total Epochs */
+            total_epochs: number | null;
+            /** Current Step */
+            current_step: number | null;
+            /** Total Steps */
+            total_steps: number | null;
+            /** Examples Processed */
+            examples_processed: number | null;
+            /** Total Examples */
+            total_examples: number | null;
+            /** Eta Seconds */
+            eta_seconds: number | null;
+            /** Last Metrics */
+            last_metrics: {
+                [key: string]: number | null;
+            };
+            /** Started At */
+            started_at: number | null;
+            /** Estimated Completion */
+            estimated_completion: number | null;
+        };
+        /**
          * SeriesView
          * @description A curve in order of step; `nonfinite` names by index what a null value was.
          */
@@ -1128,18 +1474,56 @@ export interface components {
             };
         };
         /**
-         * SessionView
-         * @description Who asks, and what answers.
+         * SessionCountView
+         * @description How much of something is done; without a count that is told, only the percentage.
          */
-        SessionView: {
-            /** Role */
-            role: string;
+        SessionCountView: {
+            /** Current */
+            current: number | null;
+            /** Total */
+            total: number | null;
+            /** Percentage */
+            percentage: number;
+        };
+        /**
+         * SessionOverallView
+         * @description The progress of a session over all phases.
+         */
+        SessionOverallView: {
+            /** Percentage */
+            percentage: number;
+            /** Etaseconds */
+            etaSeconds: number | null;
+            /** Currentphase */
+            currentPhase: ("training" | "faceDetection" | "clustering") | null;
+        };
+        /**
+         * SessionPhaseView
+         * @description One phase of a session.
+         */
+        SessionPhaseView: {
             /** Name */
             name: string;
-            /** Installation */
-            installation: string;
-            /** Version */
-            version: string;
+            /** Status */
+            status: string;
+            progress: components["schemas"]["SessionCountView"];
+            /** Etaseconds */
+            etaSeconds: number | null;
+            /** Startedat */
+            startedAt: string | null;
+            /** Completedat */
+            completedAt: string | null;
+            /** Error */
+            error: string | null;
+        };
+        /**
+         * SessionPhasesView
+         * @description The phases; one that the kind does not have is null.
+         */
+        SessionPhasesView: {
+            training: components["schemas"]["SessionPhaseView"] | null;
+            faceDetection: components["schemas"]["SessionPhaseView"] | null;
+            clustering: components["schemas"]["SessionPhaseView"] | null;
         };
         /**
          * SettingView
@@ -1389,6 +1773,102 @@ export interface components {
             items: components["schemas"]["TokenView"][];
         };
         /**
+         * TrainingProgressView
+         * @description `GET /api/v2/training/jobs/{job_id}/progress`. A step is a phase of the plan.
+         */
+        TrainingProgressView: {
+            /** Job Id */
+            job_id: string;
+            /** Percentage */
+            percentage: number;
+            /** Current Step */
+            current_step: string | null;
+            /** Step Number */
+            step_number: number | null;
+            /** Total Steps */
+            total_steps: number;
+            /** Step Percentage */
+            step_percentage: number | null;
+            /** Step Details */
+            step_details: string | null;
+            /** Started At */
+            started_at: string | null;
+            /** Updated At */
+            updated_at: string;
+            /** Estimated Completion */
+            estimated_completion: string | null;
+            /** Current Iteration */
+            current_iteration: number | null;
+            /** Total Iterations */
+            total_iterations: number | null;
+            /** Current Candle */
+            current_candle: number | null;
+            /** Total Candles */
+            total_candles: number | null;
+            /** Best Score */
+            best_score: number | null;
+            /** Current Score */
+            current_score: number | null;
+            /** Best Params */
+            best_params: {
+                [key: string]: number | null;
+            } | null;
+            /** Is Complete */
+            is_complete: boolean;
+            /** Error Message */
+            error_message: string | null;
+        };
+        /**
+         * TrainingRequest
+         * @description What to start.
+         */
+        TrainingRequest: {
+            /**
+             * Kind
+             * @description A kind of `GET /api/v1/kinds`.
+             * @default strategy.optimize
+             */
+            kind: string;
+            /** Config */
+            config: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * TrainingStartedView
+         * @description The job that was queued.
+         */
+        TrainingStartedView: {
+            /** Job Id */
+            job_id: string;
+            status: components["schemas"]["JobState"];
+        };
+        /**
+         * UnifiedSessionView
+         * @description `GET /api/v1/training/sessions/{sessionId}/progress-unified`.
+         */
+        UnifiedSessionView: {
+            /** Sessionid */
+            sessionId: string;
+            overallStatus: components["schemas"]["JobState"];
+            overallProgress: components["schemas"]["SessionOverallView"];
+            phases: components["schemas"]["SessionPhasesView"];
+        };
+        /**
+         * VerdictView
+         * @description The verdict in a sentence and in numbers, by the percent that all of them have reached.
+         */
+        VerdictView: {
+            /** Text */
+            text: string;
+            /** Fastest */
+            fastest: string | null;
+            /** At Percent */
+            at_percent: number | null;
+            /** Comparisons */
+            comparisons: components["schemas"]["ComparisonView"][];
+        };
+        /**
          * WorkerView
          * @description A worker process that was seen lately.
          */
@@ -1401,6 +1881,33 @@ export interface components {
             slots: {
                 [key: string]: number;
             };
+        };
+        /**
+         * SessionView
+         * @description Who asks, and what answers.
+         */
+        headway__api__routes__session__SessionView: {
+            /** Role */
+            role: string;
+            /** Name */
+            name: string;
+            /** Installation */
+            installation: string;
+            /** Version */
+            version: string;
+        };
+        /**
+         * SessionView
+         * @description `GET /api/v1/training/sessions/{sessionId}/progress`: the first phase alone, for older clients.
+         */
+        headway__api__views__SessionView: {
+            /** Sessionid */
+            sessionId: string;
+            /** Status */
+            status: string;
+            progress: components["schemas"]["SessionCountView"];
+            /** Etaseconds */
+            etaSeconds: number | null;
         };
     };
     responses: never;
@@ -2028,6 +2535,40 @@ export interface operations {
             };
         };
     };
+    get_compare: {
+        parameters: {
+            query: {
+                ids: string;
+                align?: "time" | "step" | "phase";
+                names?: string | null;
+                max_points?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CompareView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_kinds: {
         parameters: {
             query?: never;
@@ -2235,6 +2776,259 @@ export interface operations {
             };
         };
     };
+    get_runs_run_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_runs_run_id_progress: {
+        parameters: {
+            query?: {
+                phase?: ("queued" | "initializing" | "training" | "evaluating" | "saving") | null;
+                since?: string | null;
+                until?: string | null;
+                limit?: number;
+                metrics?: string | null;
+                aggregate?: boolean;
+            };
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunProgressView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_runs_run_id_stream: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_ws_runs_run_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_api_v2_training_start: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TrainingRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingStartedView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_api_v2_training_jobs_job_id_progress: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TrainingProgressView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_training_sessions_sessionId_progress_unified: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sessionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UnifiedSessionView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_training_sessions_sessionId_progress: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                sessionId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["headway__api__views__SessionView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_session: {
         parameters: {
             query?: never;
@@ -2250,7 +3044,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SessionView"];
+                    "application/json": components["schemas"]["headway__api__routes__session__SessionView"];
                 };
             };
             /** @description What went wrong */
@@ -2283,7 +3077,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["SessionView"];
+                    "application/json": components["schemas"]["headway__api__routes__session__SessionView"];
                 };
             };
             /** @description What went wrong */

@@ -95,7 +95,7 @@ export function withoutEmpty(data: Json): Json {
   return Object.fromEntries(kept.map(([key, value]) => [key, withoutEmpty(value)]));
 }
 
-interface ErrorTree {
+export interface ErrorTree {
   __errors?: string[];
   [field: string]: ErrorTree | string[] | undefined;
 }

@@ -3,7 +3,7 @@ import { CURVE_POINTS } from "@/config/live";
 import { api } from "@/lib/api/client";
 import { type JobPages, keys, mergePages } from "@/lib/jobs/cache";
 import { usePolling } from "@/lib/live/usePolling";
-import type { Checkpoint, Job, Kind, Metrics, Page } from "@/types/api";
+import type { Checkpoint, Job, Metrics, Page } from "@/types/api";
 
 export interface JobFilter {
   state?: string;
@@ -52,8 +52,3 @@ export const checkpoints = (id: string) =>
     queryKey: ["checkpoints", id],
     queryFn: ({ signal }) => api<{ items: Checkpoint[] }>(`/jobs/${id}/checkpoints`, { signal }),
   });
-
-/** Names and titles of the kinds, for the filter. */
-export function useKinds() {
-  return useQuery({ queryKey: ["kinds"], queryFn: ({ signal }) => api<{ items: Kind[] }>("/kinds", { signal }), staleTime: Infinity });
-}

@@ -1,11 +1,10 @@
-import { useComputedColorScheme } from "@mantine/core";
-import { useEffect, useRef } from "react";
+import { useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
+import classes from "@/components/charts/Chart.module.css";
+import type { Range } from "@/components/charts/options";
+import { usePlot } from "@/components/charts/usePlot";
 import { count, metric } from "@/lib/format/numbers";
 import type { Curve } from "@/lib/series/curve";
-import classes from "./Chart.module.css";
-import { type Steps, optionsOf } from "./chartOptions";
 
 interface ChartProps {
   name: string;
@@ -13,50 +12,39 @@ interface ChartProps {
   /** What earlier attempts logged beyond the step the next one resumed from. */
   ghosts: Curve[];
   /** First and last step to show, the same for all charts. */
-  steps: Steps;
-  onZoom: (steps: Steps | null) => void;
+  steps: Range;
+  onZoom: (steps: Range | null) => void;
 }
+
+const GHOST = { colour: "--fg-3", width: 1, dash: [3, 3] };
+const LINE = { colour: "--accent", width: 1.5 };
 
 /** One metric over the whole run. Charts of a page share their cursor and, when dragged, their zoom. */
 export function Chart({ name, curve, ghosts, steps, onZoom }: ChartProps) {
-  const scheme = useComputedColorScheme("light");
-  const frame = useRef<HTMLDivElement>(null);
   const readout = useRef<HTMLSpanElement>(null);
-  const plot = useRef<uPlot | null>(null);
-  const view = useRef({ data: dataOf(curve, ghosts), steps, latest: "", markAt: (_step: number): string => "–" });
+  const data = useMemo(() => dataOf(curve, ghosts), [curve, ghosts]);
   const marks = Object.values(curve.marks ?? {});
-  const last = curve.values.findLast((value) => value !== null);
-  const ghostCount = ghosts.length;
+  const latest = metric(curve.values.findLast((value) => value !== null));
+  const show = (text: string) => {
+    if (readout.current) readout.current.textContent = text;
+  };
+  const textAt = (step: number, index: number) => {
+    const value = data.at(-1)?.[index] ?? null;
+    return `${value === null ? (curve.marks?.[step] ?? "–") : metric(value)} at ${count(step)}`;
+  };
+  const { frame, plot } = usePlot({
+    data,
+    range: steps,
+    identity: String(ghosts.length),
+    sync: "metrics",
+    lines: [...ghosts.map(() => GHOST), LINE],
+    onZoom,
+    onCursor: (step, index) => show(step === null || index === null ? latest : textAt(step, index)),
+  });
 
   useEffect(() => {
-    const element = frame.current!;
-    const show = (text: string | null) => {
-      if (readout.current) readout.current.textContent = text ?? view.current.latest;
-    };
-    const options = optionsOf({
-      width: element.clientWidth,
-      ghostCount,
-      stepsOf: () => view.current.steps,
-      onZoom,
-      onCursor: (step, value) => show(step === null ? null : `${value === null ? view.current.markAt(step) : metric(value)} at ${count(step)}`),
-    });
-    const chart = new uPlot(options, view.current.data, element);
-    plot.current = chart;
-    const resize = new ResizeObserver(() => chart.setSize({ width: element.clientWidth, height: chart.height }));
-    resize.observe(element);
-    return () => {
-      resize.disconnect();
-      chart.destroy();
-      plot.current = null;
-    };
-  }, [scheme, ghostCount, onZoom]);
-
-  useEffect(() => {
-    const chart = plot.current;
-    view.current = { data: dataOf(curve, ghosts), steps, latest: metric(last), markAt: (step) => curve.marks?.[step] ?? "–" };
-    if (readout.current && (chart?.cursor.idx ?? null) === null) readout.current.textContent = view.current.latest;
-    chart?.setData(view.current.data);
-  }, [curve, ghosts, steps, last]);
+    if (readout.current && (plot.current?.cursor.idx ?? null) === null) readout.current.textContent = latest;
+  }, [latest, plot]);
 
   return (
     <figure className={classes.chart}>
@@ -67,7 +55,7 @@ export function Chart({ name, curve, ghosts, steps, onZoom }: ChartProps) {
         {marks.length > 0 && <span className={classes.marks}>{`${marks.length} not finite`}</span>}
         <span className={`figures ${classes.value}`} ref={readout} />
       </figcaption>
-      <div className={classes.frame} ref={frame} role="img" aria-label={`${name}, latest ${metric(last)}`} />
+      <div className={classes.frame} ref={frame} role="img" aria-label={`${name}, latest ${latest}`} />
     </figure>
   );
 }

@@ -1,5 +1,6 @@
 import { UnstyledButton } from "@mantine/core";
 import { useMemo, useState } from "react";
+import type { Range } from "@/components/charts/options";
 import { Section } from "@/components/ui/Page";
 import type { Curve } from "@/lib/series/curve";
 import { isFinal } from "@/lib/jobs/states";
@@ -7,7 +8,6 @@ import type { Job, Layer } from "@/types/api";
 import { type Curves, useCurves } from "../hooks/useCurves";
 import { Chart } from "./Chart";
 import classes from "./Charts.module.css";
-import type { Steps } from "./chartOptions";
 import { chosen } from "./metricChoice";
 
 const MOST = 6;
@@ -18,7 +18,7 @@ export function Charts({ job }: { job: Job }) {
   const [picked, setPicked] = useState<string[] | null>(null);
   const names = chosen(curves.names, picked, MOST);
   const shown = useShown(curves, names);
-  const [zoom, setZoom] = useState<Steps | null>(null);
+  const [zoom, setZoom] = useState<Range | null>(null);
   const whole = useMemo(() => rangeOf(shown.map((item) => item.curve)), [shown]);
 
   return (
@@ -65,7 +65,7 @@ function ghostsOf(layers: Layer[], name: string): Curve[] {
   return layers.flatMap((layer) => layer.series.filter((series) => series.name === name && series.steps.length > 0));
 }
 
-function rangeOf(curves: Curve[]): Steps {
+function rangeOf(curves: Curve[]): Range {
   const firsts = curves.map((curve) => curve.steps[0]).filter((step) => step !== undefined);
   const lasts = curves.map((curve) => curve.steps.at(-1)).filter((step) => step !== undefined);
   if (firsts.length === 0) return [0, 1];

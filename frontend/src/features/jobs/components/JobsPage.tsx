@@ -6,7 +6,8 @@ import { Empty } from "@/components/ui/Empty";
 import { FailedRead } from "@/components/ui/Notice";
 import { Page } from "@/components/ui/Page";
 import { useJobFeed } from "@/lib/jobs/useJobFeed";
-import { type JobFilter, useJobs, useKinds } from "../api/queries";
+import { useKinds } from "@/lib/jobs/useKinds";
+import { type JobFilter, useJobs } from "../api/queries";
 import { Filters } from "./Filters";
 import classes from "./JobsPage.module.css";
 

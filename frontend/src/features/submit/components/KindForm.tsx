@@ -1,24 +1,19 @@
 import { Button, TextInput } from "@mantine/core";
-import { Form } from "@rjsf/mantine";
-import type { ErrorSchema, RJSFSchema, RJSFValidationError, UiSchema } from "@rjsf/utils";
-import validator from "@rjsf/validator-ajv8";
 import { useNavigate } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
-import { Prose } from "@/components/ui/Prose";
+import { ConfigForm } from "@/components/config/ConfigForm";
 import { Notice } from "@/components/ui/Notice";
 import { ApiError, messageOf } from "@/lib/api/errors";
-import { errorTree, formSchema, uiSchema, withoutEmpty } from "@/lib/schema/form";
+import { errorTree, formSchema, withoutEmpty } from "@/lib/schema/form";
 import type { JsonObject, Kind } from "@/types/api";
 import { useSubmit } from "../api/queries";
-import { templates, widgets } from "./formParts";
 import classes from "./SubmitPage.module.css";
 
-/** A form from the kind's JSON Schema; the server has the last word, and its errors stand at their fields. */
+/** The form of a new job of a kind. */
 export function KindForm({ kind }: { kind: Kind }) {
   const navigate = useNavigate();
   const submit = useSubmit();
   const schema = useMemo(() => formSchema(kind.schema), [kind.schema]);
-  const ui = useMemo(() => ({ ...withProse(uiSchema(schema)), "ui:title": "", "ui:description": "" }), [schema]);
   const [data, setData] = useState<JsonObject>({});
   const [name, setName] = useState("");
   const [key, setKey] = useState(newKey);
@@ -44,22 +39,7 @@ export function KindForm({ kind }: { kind: Kind }) {
         value={name}
         onChange={(event) => setName(event.currentTarget.value)}
       />
-      <Form
-        schema={schema as RJSFSchema}
-        uiSchema={ui}
-        validator={validator}
-        formData={data}
-        extraErrors={errors.tree as ErrorSchema}
-        onChange={({ formData }) => change(formData as JsonObject)}
-        onSubmit={send}
-        onError={() => {}}
-        templates={templates}
-        widgets={widgets}
-        showErrorList={false}
-        transformErrors={(list) => list.map(asShown)}
-        noHtml5Validate
-        focusOnFirstError
-      >
+      <ConfigForm schema={schema} data={data} errors={errors.tree} onChange={change} onSubmit={send}>
         <div className={classes.foot}>
           <Button type="submit" size="sm" loading={submit.isPending}>
             Start
@@ -71,24 +51,9 @@ export function KindForm({ kind }: { kind: Kind }) {
             <Notice title="The job was not accepted">{errors.others.join("; ") || messageOf(submit.error)}</Notice>
           </div>
         )}
-      </Form>
+      </ConfigForm>
     </div>
   );
-}
-
-/** The form's own errors as sentences; one at an item of a list is shown at the list. */
-function asShown(error: RJSFValidationError): RJSFValidationError {
-  return { ...error, message: error.message?.replace(/^must/, "Must"), property: error.property?.replace(/\.\d+$|\[\d+\]$/, "") };
-}
-
-/** Descriptions may hold code. */
-function withProse(ui: JsonObject): UiSchema {
-  const shown = Object.entries(ui).map(([key, value]) => {
-    if (key === "ui:description") return [key, <Prose text={String(value)} />];
-    const isField = !key.startsWith("ui:") && typeof value === "object" && value !== null && !Array.isArray(value);
-    return [key, isField ? withProse(value) : value];
-  });
-  return Object.fromEntries(shown);
 }
 
 const newKey = (): string => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -2,8 +2,8 @@ import { Link } from "@tanstack/react-router";
 import { Empty } from "@/components/ui/Empty";
 import { FailedRead } from "@/components/ui/Notice";
 import { Page } from "@/components/ui/Page";
+import { useKinds } from "@/lib/jobs/useKinds";
 import type { Kind } from "@/types/api";
-import { useKinds } from "../api/queries";
 import classes from "./KindsPage.module.css";
 
 /** What can be run. */

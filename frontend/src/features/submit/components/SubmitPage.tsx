@@ -2,7 +2,7 @@ import { Link } from "@tanstack/react-router";
 import { Empty } from "@/components/ui/Empty";
 import { FailedRead } from "@/components/ui/Notice";
 import { Page } from "@/components/ui/Page";
-import { useKinds } from "../api/queries";
+import { useKinds } from "@/lib/jobs/useKinds";
 import { KindForm } from "./KindForm";
 import classes from "./SubmitPage.module.css";
 

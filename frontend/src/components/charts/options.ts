@@ -6,24 +6,30 @@ const MIN_DRAG_PX = 5;
 const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const AXIS_FONT = '11px "Inter Variable", system-ui, sans-serif';
 
-export type Steps = [number, number];
+/** First and last place of the axis to show. */
+export type Range = [number, number];
 
 interface Input {
   width: number;
-  ghostCount: number;
-  /** First and last step to show. */
-  stepsOf: () => Steps;
-  /** The reader dragged over these steps, or asked for the whole run again. */
-  onZoom: (steps: Steps | null) => void;
-  onCursor: (step: number | null, value: number | null) => void;
+  /** Charts of one name share their cursor. */
+  sync: string;
+  rangeOf: () => Range;
+  /** What sets each line apart; colours are names of the theme's. */
+  lines: { colour: string; width: number; dash?: number[] }[];
+  /** The axis below, if it is not one of steps. */
+  axis?: Pick<uPlot.Axis, "values" | "splits">;
+  /** Values lie within these, whatever is told of them. */
+  values?: Range;
+  /** The reader dragged over this range, or asked for the whole again. */
+  onZoom: (range: Range | null) => void;
+  onCursor: (place: number | null, index: number | null) => void;
 }
 
-/** How a metric's chart looks and answers; colours are the page's own. */
-export function optionsOf({ width, ghostCount, stepsOf, onZoom, onCursor }: Input): uPlot.Options {
+/** How a chart looks and answers; colours are the page's own. */
+export function optionsOf({ width, sync, rangeOf, lines, axis, values, onZoom, onCursor }: Input): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(name).trim();
-  const axis = { font: AXIS_FONT, stroke: colour("--fg-3"), ticks: { show: false } };
-  const line = { points: { show: false }, spanGaps: false };
+  const plain = { font: AXIS_FONT, stroke: colour("--fg-3"), ticks: { show: false } };
   const grid = { stroke: colour("--line"), width: 1 };
   return {
     width,
@@ -31,7 +37,7 @@ export function optionsOf({ width, ghostCount, stepsOf, onZoom, onCursor }: Inpu
     padding: [8, 12, 0, 0],
     legend: { show: false },
     cursor: {
-      sync: { key: "metrics", scales: ["x", null] },
+      sync: { key: sync, scales: ["x", null] },
       points: { size: 6 },
       y: false,
       drag: { x: true, y: false, setScale: false, dist: MIN_DRAG_PX },
@@ -42,22 +48,18 @@ export function optionsOf({ width, ghostCount, stepsOf, onZoom, onCursor }: Inpu
         },
       },
     },
-    scales: { x: { time: false, range: () => stepsOf() }, y: { range: valueRange } },
+    scales: { x: { time: false, range: () => rangeOf() }, y: { range: values ? () => values : valueRange } },
     axes: [
-      { ...axis, grid: { show: false }, size: 26, gap: 4, space: 70, values: (_, steps) => stepLabels(steps) },
-      { ...axis, grid, size: 52, gap: 6, space: 34, values: (_, values) => values.map((value) => metric(value)) },
+      { ...plain, grid: { show: false }, size: 26, gap: 4, space: 70, values: (_, steps) => stepLabels(steps), ...axis },
+      { ...plain, grid, size: 52, gap: 6, space: 34, values: (_, ticks) => ticks.map((tick) => metric(tick)) },
     ],
-    series: [
-      {},
-      ...Array.from({ length: ghostCount }, () => ({ ...line, stroke: colour("--fg-3"), width: 1, dash: [3, 3] })),
-      { ...line, stroke: colour("--accent"), width: 1.5 },
-    ],
+    series: [{}, ...lines.map((line) => ({ ...line, stroke: colour(line.colour), points: { show: false }, spanGaps: false }))],
     hooks: {
       setCursor: [(chart) => onCursor(...pointed(chart))],
       setSelect: [
         (chart) => {
-          const steps = takeSelection(chart);
-          if (steps) onZoom(steps);
+          const range = takeSelection(chart);
+          if (range) onZoom(range);
         },
       ],
     },
@@ -70,15 +72,15 @@ function stepLabels(steps: number[]): string[] {
   return steps.map((step) => (isRound ? COMPACT.format(step).replace("K", "k") : count(step)));
 }
 
-/** The step and value under the cursor, wherever on the page the cursor is. */
+/** The place under the cursor and its index in the data, wherever on the page the cursor is. */
 function pointed(chart: uPlot): [number | null, number | null] {
   const { idx } = chart.cursor;
   if (idx === null || idx === undefined) return [null, null];
-  return [chart.data[0][idx] ?? null, chart.data.at(-1)?.[idx] ?? null];
+  return [chart.data[0][idx] ?? null, idx];
 }
 
-/** The steps that were dragged over; the mark of the drag is taken away. */
-function takeSelection(chart: uPlot): Steps | null {
+/** The range that was dragged over; the mark of the drag is taken away. */
+function takeSelection(chart: uPlot): Range | null {
   const { left, width } = chart.select;
   if (width === 0) return null;
   chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);

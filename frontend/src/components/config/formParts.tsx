@@ -3,8 +3,8 @@ import type { ObjectFieldTemplateProps, OptionalDataControlsTemplateProps, Templ
 import { Prose } from "@/components/ui/Prose";
 import { bytes } from "@/lib/format/numbers";
 import type { Artifact } from "@/types/api";
-import { useReadyArtifacts } from "../api/queries";
-import classes from "./SubmitPage.module.css";
+import classes from "./ConfigForm.module.css";
+import { useReadyArtifacts } from "./useReadyArtifacts";
 
 /** Fields in two columns; what is itself an object or a list takes the width. */
 function ObjectTemplate({ title, description, properties, schema, optionalDataControl }: ObjectFieldTemplateProps) {
