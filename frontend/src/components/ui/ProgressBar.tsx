@@ -1,10 +1,10 @@
 import { toneOf } from "@/lib/jobs/states";
 import { percent as percentText } from "@/lib/format/numbers";
-import type { StudyState } from "@/types/api";
+import type { JobState, StudyState } from "@/types/api";
 import classes from "./PhaseBar.module.css";
 
 interface ProgressBarProps {
-  state: StudyState;
+  state: JobState | StudyState;
   percent: number;
   size?: "thin" | "tall";
 }

@@ -3,12 +3,16 @@ import { rate } from "@/lib/format/numbers";
 import { duration } from "@/lib/format/times";
 import { useNow } from "@/lib/format/useNow";
 import { isActive } from "@/lib/jobs/states";
+import type { Mode } from "@/lib/live/connection";
+import { useMode } from "@/lib/live/useMode";
 import type { Job } from "@/types/api";
 import classes from "./HeroFacts.module.css";
+import { knownLiveness } from "./liveness";
 
 /** Rate, time, attempt and life, each under its name; every place stands whether its value is known or not. */
 export function HeroFacts({ job }: { job: Job }) {
   const now = useNow();
+  const mode = useMode();
   const end = job.finished_at ? Date.parse(job.finished_at) : now;
   const elapsed = job.started_at ? (end - Date.parse(job.started_at)) / 1000 : null;
   return (
@@ -16,24 +20,31 @@ export function HeroFacts({ job }: { job: Job }) {
       <Fact name="Rate">{job.state === "running" ? rate(job.rate, job.rate_unit ?? "") : "–"}</Fact>
       <Fact name={job.finished_at ? "Took" : "Elapsed"}>{duration(elapsed)}</Fact>
       <Fact name="Attempt">{job.attempt || "–"}</Fact>
-      <Fact name="Liveness">{isActive(job.state) ? <Liveness job={job} /> : "–"}</Fact>
+      <Fact name="Liveness" note={mode === "offline" ? "page is stale" : null}>
+        {isActive(job.state) ? <Liveness job={job} mode={mode} /> : "–"}
+      </Fact>
     </dl>
   );
 }
 
-function Fact({ name, children }: { name: string; children: React.ReactNode }) {
+function Fact({ name, note, children }: { name: string; note?: string | null; children: React.ReactNode }) {
   return (
     <div className={classes.fact}>
-      <dt>{name}</dt>
+      <dt>
+        {name}
+        {note && <span className={classes.stale}>{note}</span>}
+      </dt>
       <dd>{children}</dd>
     </div>
   );
 }
 
-function Liveness({ job }: { job: Job }) {
+function Liveness({ job, mode }: { job: Job; mode: Mode }) {
+  const known = knownLiveness(job.liveness, mode);
+  const title = mode === "offline" ? `The server does not answer; when it last did, the job was ${job.liveness ?? "of unknown life"}` : undefined;
   return (
-    <span className={classes.liveness} data-liveness={job.liveness ?? undefined}>
-      {job.liveness ?? "unknown"}
+    <span className={classes.liveness} data-liveness={known} title={title}>
+      {known}
       <span className={classes.age}>
         <Ago at={job.updated_at} />
       </span>
