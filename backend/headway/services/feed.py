@@ -73,6 +73,7 @@ class Feed:
     result: dict[str, Any] | None = None
     checkpointed: bool = False
     metrics_pushed_to: int = 0
+    overhead: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

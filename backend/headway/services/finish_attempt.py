@@ -114,7 +114,8 @@ def _values(row: Row, decision: Decision, snapshot: Snapshot | None) -> dict[str
     completed = decision.target is JobState.COMPLETED
     if snapshot is not None and (snapshot.phases or completed):
         ended = apply(snapshot, AttemptEnded(time.time(), completed, failure.message if failure else None))
-        values |= {"progress": progress_json(ended), "percent_bp": ended.percent_bp}
+        overhead = {"overhead": row["progress"].get("overhead")}
+        values |= {"progress": progress_json(ended) | overhead, "percent_bp": ended.percent_bp}
     return values
 
 

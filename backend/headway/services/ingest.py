@@ -66,7 +66,11 @@ def _write_job(
     connection: Connection, feed: Feed, batch: Batch, snapshot: Snapshot, forecaster: eta.Forecaster, lines: int
 ) -> Row | None:
     forecast = eta.estimate(forecaster, snapshot, snapshot.updated_at or time.time())
-    values: dict[str, Any] = {"progress": progress_json(snapshot, forecast), "percent_bp": snapshot.percent_bp}
+    overhead = next((e.data for e in reversed(batch.events) if e.kind is EventKind.OVERHEAD), feed.overhead)
+    values: dict[str, Any] = {
+        "progress": progress_json(snapshot, forecast) | {"overhead": overhead},
+        "percent_bp": snapshot.percent_bp,
+    }
     if not snapshot.phases:
         # nothing said yet: keep showing what an earlier attempt or the plan showed
         values = {}
@@ -221,3 +225,5 @@ def _advance(
             feed.result = event.data
         elif event.kind is EventKind.CHECKPOINT:
             feed.checkpointed = True
+        elif event.kind is EventKind.OVERHEAD:
+            feed.overhead = event.data

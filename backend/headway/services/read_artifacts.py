@@ -9,12 +9,12 @@ from sqlalchemy import Engine
 
 from headway.errors import NotFoundError
 from headway.services.paging import next_cursor, read_cursor
-from headway.services.views import Moment
+from headway.services.views import Moment, View
 from headway.storage import artifacts as artifact_store
 from headway.storage.engine import transaction
 
 
-class ArtifactView(BaseModel):
+class ArtifactView(View):
     """What a job made, or will make."""
 
     id: str
@@ -31,7 +31,7 @@ class ArtifactView(BaseModel):
     ready_at: Moment | None
 
 
-class ArtifactPage(BaseModel):
+class ArtifactPage(View):
     """A page of artifacts, newest first."""
 
     items: list[ArtifactView]

@@ -11,7 +11,7 @@ from headway.domain.states import JobState
 from headway.errors import FieldProblem, InvalidInputError, NotFoundError
 from headway.services.paging import next_cursor, read_cursor
 from headway.services.read_system import HostView, host_view
-from headway.services.views import JobView, job_view
+from headway.services.views import JobView, View, job_view
 from headway.storage import hosts as host_store
 from headway.storage import jobs as job_store
 from headway.storage import queue as queue_store
@@ -31,14 +31,14 @@ class JobQuery(BaseModel):
     limit: int = Field(50, ge=1, le=500)
 
 
-class JobPage(BaseModel):
+class JobPage(View):
     """A page of jobs, newest first."""
 
     items: list[JobView]
     next_cursor: str | None
 
 
-class QueueView(BaseModel):
+class QueueView(View):
     """A queue's length, and how many of its jobs run."""
 
     queue: str
@@ -46,7 +46,7 @@ class QueueView(BaseModel):
     running: int
 
 
-class OperationsView(BaseModel):
+class OperationsView(View):
     """What is under way, what it waits in, and where it runs."""
 
     active: list[JobView]

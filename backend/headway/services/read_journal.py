@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel
 from sqlalchemy import Connection, Engine
 
 from headway.errors import NotFoundError
-from headway.services.views import Moment
+from headway.services.views import Moment, View
 from headway.storage import jobs as job_store
 from headway.storage import journal
 from headway.storage.engine import transaction
 
 
-class LogLine(BaseModel):
+class LogLine(View):
     """One line, numbered on its job from 1 without gaps."""
 
     no: int
@@ -24,14 +23,14 @@ class LogLine(BaseModel):
     attempt: int
 
 
-class LogsView(BaseModel):
+class LogsView(View):
     """Lines in order; ask again with `after=next`."""
 
     items: list[LogLine]
     next: int
 
 
-class EventView(BaseModel):
+class EventView(View):
     """Something that happened to a job, numbered from 1 without gaps."""
 
     no: int
@@ -40,14 +39,14 @@ class EventView(BaseModel):
     data: dict[str, Any]
 
 
-class EventsView(BaseModel):
+class EventsView(View):
     """Events in order; ask again with `after=next`."""
 
     items: list[EventView]
     next: int
 
 
-class HistoryPoint(BaseModel):
+class HistoryPoint(View):
     """Where a job stood at a time."""
 
     at: Moment
@@ -60,13 +59,13 @@ class HistoryPoint(BaseModel):
     eta_seconds: float | None
 
 
-class HistoryView(BaseModel):
+class HistoryView(View):
     """At most about 1000 points, evenly thinned, phase changes kept."""
 
     items: list[HistoryPoint]
 
 
-class CheckpointView(BaseModel):
+class CheckpointView(View):
     """A checkpoint and where it lies, relative to its attempt's folder on its host."""
 
     id: str
@@ -81,7 +80,7 @@ class CheckpointView(BaseModel):
     created_at: Moment
 
 
-class CheckpointsView(BaseModel):
+class CheckpointsView(View):
     """A job's checkpoints, newest first."""
 
     items: list[CheckpointView]

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from headway.domain.plan import PhaseSpec
 from headway.jobs.kind import Kind, Resources
 from headway.jobs.registry import all_kinds
+from headway.services.views import View
 
 
-class InputView(BaseModel):
+class InputView(View):
     """A config field that names an artifact."""
 
     name: str
@@ -21,7 +22,7 @@ class InputView(BaseModel):
     optional: bool
 
 
-class OutputView(BaseModel):
+class OutputView(View):
     """An artifact the kind makes."""
 
     name: str
@@ -29,7 +30,7 @@ class OutputView(BaseModel):
     title: str
 
 
-class KindView(BaseModel):
+class KindView(View):
     """A kind of job."""
 
     name: str
@@ -46,7 +47,7 @@ class KindView(BaseModel):
     unavailable_reason: str | None
 
 
-class KindsView(BaseModel):
+class KindsView(View):
     """All kinds, by name."""
 
     items: list[KindView]

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from headway.domain.series import LAST_STEP, AttemptSpan, owned_until
 from headway.errors import FieldProblem, InvalidInputError, NotFoundError
+from headway.services.views import View
 from headway.storage import attempts as attempt_store
 from headway.storage import jobs as job_store
 from headway.storage import metrics as metric_store
@@ -30,16 +31,16 @@ class MetricsQuery(BaseModel):
     include_archived: bool = True
 
 
-class SeriesView(BaseModel):
+class SeriesView(View):
     """A curve in order of step; `nonfinite` names by index what a null value was."""
 
     name: str
     steps: list[int]
     values: list[float | None]
-    nonfinite: dict[int, str] = {}
+    nonfinite: dict[int, str] = Field(default_factory=dict)
 
 
-class LayerView(BaseModel):
+class LayerView(View):
     """What an attempt logged beyond the step from which the next one went on."""
 
     attempt: int
@@ -47,7 +48,7 @@ class LayerView(BaseModel):
     series: list[SeriesView]
 
 
-class MetricsView(BaseModel):
+class MetricsView(View):
     """Curves of a job. `cursor` tells up to where each attempt's records are in (see channel `jobs/{id}/metrics`)."""
 
     job_id: str

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from pydantic import BaseModel
 from sqlalchemy import Engine
 
 from headway.errors import NotFoundError
 from headway.services.paging import next_cursor, read_cursor
-from headway.services.views import StudyView, study_view
+from headway.services.views import StudyView, View, study_view
 from headway.storage import jobs as job_store
 from headway.storage import studies as study_store
 from headway.storage.engine import transaction
 from headway.storage.rows import Row
 
 
-class StudyPage(BaseModel):
+class StudyPage(View):
     """A page of studies, newest first."""
 
     items: list[StudyView]

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from pydantic import BaseModel
 from sqlalchemy import Engine
 
-from headway.services.views import Moment
+from headway.services.views import Moment, View
 from headway.storage import hosts as host_store
 from headway.storage.engine import transaction
 from headway.storage.rows import Row
 
 
-class WorkerView(BaseModel):
+class WorkerView(View):
     """A worker process that was seen lately."""
 
     id: str
@@ -22,7 +21,7 @@ class WorkerView(BaseModel):
     slots: dict[str, int]
 
 
-class HostView(BaseModel):
+class HostView(View):
     """A machine with workers; `slots` adds up those of its living workers."""
 
     name: str
@@ -35,7 +34,7 @@ class HostView(BaseModel):
     workers: list[WorkerView]
 
 
-class HostsView(BaseModel):
+class HostsView(View):
     """Every machine that ever had a worker."""
 
     items: list[HostView]

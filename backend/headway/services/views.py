@@ -18,10 +18,16 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+class View(BaseModel):
+    """Base of what is answered; its schema is built at its first use, not at the start of a process."""
+
+    model_config = ConfigDict(defer_build=True)
+
+
 Moment = Annotated[datetime, PlainSerializer(iso, return_type=str)]
 
 
-class CounterView(BaseModel):
+class CounterView(View):
     """A nested count; `total` is null where it is not known."""
 
     unit: str
@@ -29,7 +35,7 @@ class CounterView(BaseModel):
     total: float | None
 
 
-class PhaseView(BaseModel):
+class PhaseView(View):
     """A phase of the plan; `weight` is its share of the percent."""
 
     name: str
@@ -43,24 +49,32 @@ class PhaseView(BaseModel):
     error: str | None
 
 
-class AdviceView(BaseModel):
+class AdviceView(View):
     """What to change for the retry."""
 
     text: str
     config_patch: dict[str, Any]
 
 
-class ErrorView(BaseModel):
+class ErrorView(View):
     """Why a job failed."""
 
-    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True, defer_build=True)
 
     failure_class: str = Field(alias="class")
     message: str
     advice: AdviceView | None
 
 
-class JobView(BaseModel):
+class OverheadView(View):
+    """What telling its progress costs a job: µs a call of `job.log`, and the share of its time, in percent."""
+
+    us_per_call: float | None
+    percent_of_step: float | None
+    calls: int
+
+
+class JobView(View):
     """A job with all of its progress at one revision."""
 
     id: str
@@ -83,6 +97,7 @@ class JobView(BaseModel):
     eta_seconds: float | None
     eta_low_seconds: float | None
     eta_high_seconds: float | None
+    overhead: OverheadView | None
     liveness: str | None
     data_age_seconds: float
     revision: int
@@ -111,7 +126,7 @@ class StudyJobView(JobView):
     key: str
 
 
-class StudyView(BaseModel):
+class StudyView(View):
     """Jobs tied by dependencies, with one progress of their own."""
 
     id: str
@@ -143,6 +158,7 @@ def job_view(row: Row) -> JobView:
         eta_seconds=seconds,
         eta_low_seconds=low,
         eta_high_seconds=high,
+        overhead=OverheadView.model_validate(progress["overhead"]) if progress.get("overhead") else None,
         liveness=_liveness(state, row),
         message=progress.get("message"),
         metrics=progress.get("metrics", {}),
