@@ -37,7 +37,7 @@ class SeriesView(View):
     name: str
     steps: list[int]
     values: list[float | None]
-    nonfinite: dict[int, str] = Field(default_factory=dict)
+    nonfinite: dict[int, str] = Field(default_factory=dict[int, str])
 
 
 class LayerView(View):
