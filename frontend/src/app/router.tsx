@@ -28,6 +28,13 @@ const job = createRoute({
   component: lazyRouteComponent(() => import("./routes/job"), "JobRoute"),
 });
 
+const again = createRoute({
+  getParentRoute: () => root,
+  path: "/jobs/$id/again",
+  validateSearch: (search: Record<string, unknown>): { advised?: boolean } => ({ advised: search.advised === true || undefined }),
+  component: lazyRouteComponent(() => import("./routes/again"), "Again"),
+});
+
 const studies = createRoute({
   getParentRoute: () => root,
   path: "/studies",
@@ -71,7 +78,7 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import("@/features/settings/components/SettingsPage"), "SettingsPage"),
 });
 
-const routeTree = root.addChildren([index, trainings, job, studies, study, submit, submitKind, artifacts, system, settings]);
+const routeTree = root.addChildren([index, trainings, job, again, studies, study, submit, submitKind, artifacts, system, settings]);
 
 export const router = createRouter({
   routeTree,

@@ -38,7 +38,9 @@ function isWide(property: unknown): boolean {
 function ArtifactWidget({ id, label, value, required, onChange, options, rawErrors, disabled, readonly }: WidgetProps) {
   const type = String(options.artifactType);
   const { data = [] } = useReadyArtifacts(type);
-  const choices = data.map((artifact) => ({ value: `artifact:${artifact.id}`, label: labelOf(artifact) }));
+  const ready = data.map((artifact) => ({ value: `artifact:${artifact.id}`, label: labelOf(artifact) }));
+  // what is given already stays, ready or not: another job may be about to make it
+  const choices = !value || ready.some((choice) => choice.value === value) ? ready : [...ready, { value: String(value), label: String(value) }];
   return (
     <Select
       id={id}

@@ -1,10 +1,13 @@
 import { Button } from "@mantine/core";
-import { useNavigate } from "@tanstack/react-router";
+import { Link } from "@tanstack/react-router";
+import { ConfigDiff } from "@/components/config/ConfigDiff";
 import { Notice } from "@/components/ui/Notice";
 import { messageOf } from "@/lib/api/errors";
 import { ACTIONS, type Action } from "@/lib/jobs/states";
+import { changesOf } from "@/lib/schema/patch";
 import type { Job } from "@/types/api";
-import { type Command, useJobCommand } from "../api/actions";
+import type { useActions } from "../hooks/useActions";
+import { adviceOf } from "./advice";
 import classes from "./Actions.module.css";
 
 const FAILURES: Record<string, string> = {
@@ -23,36 +26,26 @@ const failureTitle = (name: string): string => FAILURES[name] ?? name;
 
 const WORDS: Record<Action, string> = { pause: "Pause", resume: "Resume", cancel: "Cancel", retry: "Run again" };
 
-/** What may be done to the job in its state; a retry leads to the new job's page. */
-export function useActions(job: Job) {
-  const navigate = useNavigate();
-  const command = useJobCommand(job.id);
-  const run = (request: Command) =>
-    command.mutate(request, {
-      onSuccess: (next) => request.action === "retry" && next?.id && void navigate({ to: "/jobs/$id", params: { id: next.id } }),
-    });
-  return { run, busy: command.isPending ? command.variables.action : null, error: command.error };
-}
-
 type ActionsProps = { job: Job; actions: ReturnType<typeof useActions> };
 
 export function ActionButtons({ job, actions }: ActionsProps) {
-  return ACTIONS[job.state].map((action) => (
-    <Button
-      key={action}
-      variant="default"
-      loading={actions.busy === action}
-      disabled={actions.busy !== null}
-      onClick={() => actions.run({ action })}
-    >
-      {WORDS[action]}
-    </Button>
-  ));
-}
-
-/** Whether the advice can be taken by one click: it changes something of the config. */
-function isAdvised({ state, error }: Job): boolean {
-  return state === "failed" && Object.keys(error?.advice?.config_patch ?? {}).length > 0;
+  return ACTIONS[job.state].map((action) =>
+    action === "retry" ? (
+      <Button key={action} variant="default" component={Link} to="/jobs/$id/again" params={{ id: job.id }}>
+        {WORDS[action]}
+      </Button>
+    ) : (
+      <Button
+        key={action}
+        variant="default"
+        loading={actions.busy === action}
+        disabled={actions.busy !== null}
+        onClick={() => actions.run({ action })}
+      >
+        {WORDS[action]}
+      </Button>
+    ),
+  );
 }
 
 /** Why an action was refused, or why the job failed and what to do about it. */
@@ -62,20 +55,28 @@ export function Troubles({ job, actions }: ActionsProps) {
     <div className={classes.troubles}>
       {actions.error && <Notice title="That was not done">{messageOf(actions.error)}</Notice>}
       {job.error && (
-        <Notice
-          title={failureTitle(job.error.class)}
-          action={
-            isAdvised(job) ? (
-              <Button variant="default" loading={actions.busy === "retry"} onClick={() => actions.run({ action: "retry", advised: true })}>
-                Run again as advised
-              </Button>
-            ) : null
-          }
-        >
+        <Notice title={failureTitle(job.error.class)} action={adviceOf(job) && <Advised job={job} actions={actions} />}>
           <p className={classes.message}>{job.error.message}</p>
           {job.error.advice && <p className={classes.advice}>{job.error.advice.text}</p>}
         </Notice>
       )}
     </div>
+  );
+}
+
+/** What the advice changes, and the ways to take it: at once, or after a look at the whole config. */
+function Advised({ job, actions }: ActionsProps) {
+  return (
+    <>
+      <ConfigDiff changes={changesOf(job.config, { ...job.config, ...adviceOf(job) })} />
+      <div className={classes.ways}>
+        <Button variant="default" loading={actions.busy === "retry"} onClick={() => actions.run({ action: "retry", advised: true })}>
+          Run again as advised
+        </Button>
+        <Button variant="subtle" component={Link} to="/jobs/$id/again" params={{ id: job.id }} search={{ advised: true }}>
+          Change more first
+        </Button>
+      </div>
+    </>
   );
 }
