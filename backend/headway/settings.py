@@ -16,6 +16,7 @@ from platformdirs import user_data_path
 from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from headway.domain.webhook import Network, parse_networks
 from headway.errors import FieldProblem, SettingsError
 
 QUEUES = ("gpu", "cpu", "io", "system")
@@ -53,6 +54,14 @@ def _checked_slots(text: str) -> str:
 
 
 SlotsText = Annotated[str, AfterValidator(_checked_slots)]
+
+
+def _checked_networks(text: str) -> str:
+    parse_networks(text)
+    return text
+
+
+NetworksText = Annotated[str, AfterValidator(_checked_networks)]
 
 
 class Settings(BaseSettings):
@@ -117,6 +126,13 @@ class Settings(BaseSettings):
         100, ge=0, le=10_000, description="Updates of one job within this time become one push (leading edge); 0 = off."
     )
     websocket_compression: bool = Field(False, description="permessage-deflate: 190 kB of memory a client.")
+    headway_webhook_networks: NetworksText = Field(
+        "",
+        description="Private networks (comma separated, as `10.0.0.0/8`) that webhooks may reach; none by default.",
+    )
+    headway_webhook_retry_seconds: float = Field(
+        5.0, ge=0.05, le=3600, description="Wait before a webhook is tried again; doubled each time, 12 attempts."
+    )
     training_metric_archive_days: int = Field(
         30, ge=1, le=3650, description="Weeks of metrics wholly older than this are moved to the archive."
     )
@@ -140,6 +156,11 @@ class Settings(BaseSettings):
     def slots(self) -> dict[str, int]:
         """Jobs at once by queue."""
         return parse_slots(self.headway_slots)
+
+    @cached_property
+    def webhook_networks(self) -> tuple[Network, ...]:
+        """Private networks that webhooks may reach."""
+        return parse_networks(self.headway_webhook_networks)
 
     @cached_property
     def allowed_origins(self) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from headway.settings import QUEUES, Settings
 from headway.storage.engine import transaction
 from headway.storage.ids import new_id
 from headway.storage.partitions import ensure_partitions
+from headway.workers.courier import Courier
 from headway.workers.presence import Presence
 from headway.workers.run_job import JobRunner
 from headway.workers.slots import Slots
@@ -50,6 +51,7 @@ def serve(settings: Settings, queues: Sequence[str], beat: bool = False) -> None
     worker_shutting_down.connect(lambda **_: runner.shut_down(), weak=False)
     presence = Presence(runtime, claimant, slots)
     ticks = _beat(app, settings) if beat else None
+    courier = Courier(runtime) if beat else None
     if ticks:
         worker_ready.connect(lambda **_: ticks.start(), weak=False)
     log.info("worker starts", queues=list(queues), slots=slots, beat=beat, worker=claimant.owner)
@@ -68,6 +70,8 @@ def serve(settings: Settings, queues: Sequence[str], beat: bool = False) -> None
     finally:
         if ticks:
             ticks.service.stop()
+        if courier:
+            courier.close()
         presence.close()
         runtime.close()
 

@@ -16,6 +16,7 @@ from headway.api.routes import (
     system,
     tokens,
     training_v2,
+    webhooks,
 )
 
 ROUTES = (
@@ -28,6 +29,7 @@ ROUTES = (
     *system.ROUTES,
     *settings.ROUTES,
     *tokens.ROUTES,
+    *webhooks.ROUTES,
     *runs.ROUTES,
     *training_v2.ROUTES,
     *sessions.ROUTES,
