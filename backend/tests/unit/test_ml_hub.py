@@ -103,7 +103,7 @@ def acquire(source: Path, target: Path) -> dict[str, object]:
     target.mkdir(exist_ok=True)
     acquisition = Acquisition(FolderSource(source), "dataset", (), target)
     for file in acquisition.files:
-        acquisition.fetch(file, lambda _: None)
+        acquisition.fetch(file, lambda: None)
     for file in acquisition.files:
         acquisition.verify(file, lambda _: None)
     return acquisition.finish()
@@ -129,3 +129,18 @@ def test_a_disk_without_room_is_said_before_a_byte_is_written(tmp_path, monkeypa
     monkeypatch.setattr("headway.ml.hub.acquire.SPARE_BYTES", 1 << 60)
     with pytest.raises(OSError, match="No space left on device"):
         acquire(source, tmp_path / "target")
+
+
+def test_a_copy_that_was_cut_is_gone_on_with_as_far_as_it_is_right(tmp_path, monkeypatch):
+    monkeypatch.setattr("headway.ml.hub.sources.COPY_BYTES", 10)
+    source, part = tmp_path / "source", tmp_path / "part"
+    source.mkdir()
+    content = bytes(range(95))
+    (source / "a.txt").write_bytes(content)
+    for left, first in [(content[:40], 40), (content[:25] + bytes(10), 35), (bytes(200), 10), (b"", 10)]:
+        part.write_bytes(left)
+        seen: list[int] = []
+        FolderSource(source).fetch(SourceFile("a.txt", 95), part, seen.append)
+        assert part.read_bytes() == content
+        assert seen[0] == first
+        assert seen[-1] == 95

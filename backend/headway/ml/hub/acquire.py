@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from headway.ml.hub.errors import SourceError, WrongHashError
 from headway.ml.hub.files import SourceFile, SourceType, choose_files, verify_file
 from headway.ml.hub.sources import Source
 
@@ -19,13 +21,17 @@ SPARE_BYTES = 64 << 20
 class Acquisition:
     """The files chosen from a source and their way into `folder`; what an earlier attempt left there is gone on with.
 
-    Raises SourceError when nothing usable is there, OSError when the disk has no room for it.
+    `arrived_bytes` of `total_bytes` are there, from the start on. Raises SourceError when nothing usable is there,
+    OSError when the disk has no room for it.
     """
 
     def __init__(self, source: Source, source_type: SourceType, include: Sequence[str], folder: Path) -> None:
         self.files, self.left_out = choose_files(source.files(), source_type, include)
         self._source, self._folder = source, folder
         self._record: dict[str, dict[str, Any]] = {}
+        self._arrived = {file.path: self._bytes_there(file) for file in self.files}
+        self._taken_up = {path for path, size in self._arrived.items() if size}
+        self.arrived_bytes = sum(self._arrived.values())
         self._check_room()
 
     @property
@@ -33,23 +39,48 @@ class Acquisition:
         """Size of all files chosen."""
         return sum(file.size for file in self.files)
 
-    def fetch(self, file: SourceFile, on_bytes: Callable[[int], None]) -> None:
-        """Bring one file into its part file; `on_bytes(bytes so far)` may raise to end it."""
-        if self._final(file).exists():
-            on_bytes(file.size)
-            return
-        part = self._part(file)
-        part.parent.mkdir(parents=True, exist_ok=True)
-        self._source.fetch(file, part, on_bytes)
+    def fetch(self, file: SourceFile, heed: Callable[[], None]) -> None:
+        """Bring one file into its part file; `heed` is called as bytes arrive and may raise to end it."""
+
+        def on_bytes(there: int) -> None:
+            self.arrived_bytes += there - self._arrived[file.path]
+            self._arrived[file.path] = there
+            heed()
+
+        if not self._final(file).exists():
+            part = self._part(file)
+            part.parent.mkdir(parents=True, exist_ok=True)
+            self._source.fetch(file, part, on_bytes)
+        on_bytes(file.size)
 
     def verify(self, file: SourceFile, on_bytes: Callable[[int], None]) -> None:
-        """Hash and check one file, then put it in its place. Raises WrongHashError or SourceError."""
+        """Hash and check one file, then put it in its place; `on_bytes(n)` counts, and may raise to end it.
+
+        One that was begun by an earlier attempt and is not right is fetched anew: the machine may have stopped while it
+        was written, or its branch have moved since. Raises WrongHashError or SourceError.
+        """
+        try:
+            self._check(file, on_bytes)
+        except (WrongHashError, SourceError):
+            if file.path not in self._taken_up:
+                raise
+            self._taken_up.remove(file.path)
+            self.fetch(file, lambda: on_bytes(0))
+            self._check(file, lambda _: on_bytes(0))
+
+    def _check(self, file: SourceFile, on_bytes: Callable[[int], None]) -> None:
         part, final = self._part(file), self._final(file)
         arrived = part if part.exists() else final
         size = arrived.stat().st_size
         self._record[file.path] = {"bytes": size, "sha256": verify_file(arrived, file, on_bytes)}
         if arrived is part:
+            _make_stay(part)
             part.rename(final)
+
+    @property
+    def revision(self) -> str | None:
+        """The commit the files are of, where the source has such."""
+        return self._source.describe().get("revision")
 
     def finish(self) -> dict[str, Any]:
         """Write `source.json`; answers what the artifact shall say of itself."""
@@ -58,14 +89,24 @@ class Acquisition:
         return origin | {"files": len(self._record)}
 
     def _check_room(self) -> None:
-        missing = [file for file in self.files if not self._final(file).exists()]
-        needed = sum(file.size for file in missing) + SPARE_BYTES
+        needed = self.total_bytes - self.arrived_bytes + SPARE_BYTES
         free = shutil.disk_usage(self._folder).free
         if free < needed:
             raise OSError(28, f"No space left on device: {needed >> 20} MiB are needed and {free >> 20} MiB are free")
+
+    def _bytes_there(self, file: SourceFile) -> int:
+        if self._final(file).exists():
+            return file.size
+        part = self._part(file)
+        return min(part.stat().st_size, file.size) if part.exists() else 0
 
     def _final(self, file: SourceFile) -> Path:
         return self._folder / file.path
 
     def _part(self, file: SourceFile) -> Path:
         return self._folder / (file.path + PART_SUFFIX)
+
+
+def _make_stay(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

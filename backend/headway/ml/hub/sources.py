@@ -59,13 +59,19 @@ class FolderSource:
         ]
 
     def fetch(self, file: SourceFile, part: Path, on_bytes: Callable[[int], None]) -> None:
-        """Copy one file."""
-        done = 0
-        with (self._folder / file.path).open("rb") as reading, part.open("wb") as writing:
+        """Copy one file; what an earlier attempt copied of it is kept as far as it is right."""
+        part.touch()
+        done, there = 0, part.stat().st_size
+        with (self._folder / file.path).open("rb") as reading, part.open("rb+") as writing:
             while block := reading.read(COPY_BYTES):
-                writing.write(block)
+                if writing.read(len(block)) != block:
+                    there = 0
+                    writing.seek(done)
+                    writing.truncate()
+                    writing.write(block)
                 done += len(block)
-                on_bytes(done)
+                on_bytes(max(done, there))
+            writing.truncate(done)
         shutil.copymode(self._folder / file.path, part)
 
     def describe(self) -> dict[str, Any]:

@@ -23,4 +23,5 @@ KIND = Kind(
     secrets=("HF_TOKEN",),
     requires=("huggingface_hub", "safetensors"),
     extra="studio",
+    checkpoints=True,
 )

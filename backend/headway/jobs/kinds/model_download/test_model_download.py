@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -15,12 +16,13 @@ import pytest
 import torch
 from safetensors.torch import save
 
+from headway.jobs.context import JobContext
 from headway.jobs.kinds.model_download import KIND
 from headway.jobs.order import JobOrder
 from headway.spool.control import Control
 from headway.spool.records import EventKind
 from tests.integration.hub_fixture import Fault, Hub, running_hub
-from tests.kind_runs import Example, run_kind
+from tests.kind_runs import Example, Ran, run_kind
 
 REPO = "someone/some-model"
 WEIGHTS = save({"weight": torch.arange(200_000, dtype=torch.float32)})
@@ -62,12 +64,61 @@ def test_a_model_from_the_hub_is_verified_and_described(hub, tmp_path):
     assert hashlib.sha256(WEIGHTS).hexdigest() in (folder / "source.json").read_text()
 
 
-def test_bytes_are_counted_over_all_and_by_file(hub, tmp_path):
-    counters = [
-        data["counters"] for data in download(tmp_path).of(EventKind.COUNTERS) if data["phase"] == "downloading"
-    ]
-    total = len(WEIGHTS) + len(FILES["config.json"])
-    assert counters[-1][0] == {"unit": "byte", "current": total, "total": total}
+TOTAL = len(WEIGHTS) + len(FILES["config.json"])
+
+
+def downloading(ran: Ran) -> list[dict[str, object]]:
+    """The counters of the phase, from the first that was counted; outermost first."""
+    return [data["counters"] for data in ran.of(EventKind.COUNTERS) if data["phase"] == "downloading"][1:]
+
+
+def test_bytes_are_counted_over_all_and_the_files_inside(hub, tmp_path):
+    ran = download(tmp_path)
+    counters = downloading(ran)
+    assert counters[-1][0] == {"unit": "byte", "current": TOTAL, "total": TOTAL}
+    assert {each[1]["unit"] for each in counters if len(each) > 1} <= {"file"}
+    assert {"message": "model.safetensors"} in ran.of(EventKind.SAID)
+
+
+def paused_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int = 5) -> Ran:
+    """A download that is asked to pause as bytes arrive, at the `at`th look."""
+    looks = iter(range(at))
+    with monkeypatch.context() as patch:
+        patch.setattr(JobContext, "should_stop", lambda _: "" if next(looks, None) is not None else "pause")
+        return download(tmp_path)
+
+
+def test_a_paused_download_goes_on_at_its_byte_and_shows_it(hub, tmp_path, monkeypatch):
+    paused = paused_download(tmp_path, monkeypatch)
+    assert paused.result["outcome"] == "paused"
+    there = (paused.outputs["model"] / "model.safetensors.part").stat().st_size
+    assert 0 < there < len(WEIGHTS)
+    left = [paused.folder / data["path"] for data in paused.of(EventKind.CHECKPOINT)]
+    resumed = run_kind(tmp_path / "two", "model.download", {"source": REPO}, outputs=tmp_path / "out", resume_from=left)
+    assert resumed.result["outcome"] == "completed"
+    assert hub.starts("model.safetensors") == [0, there]
+    assert downloading(resumed)[0][0]["current"] >= there
+    assert (resumed.outputs["model"] / "model.safetensors").read_bytes() == WEIGHTS
+
+
+def test_a_resumed_download_asks_for_the_commit_it_began_with(hub, tmp_path, monkeypatch):
+    paused = paused_download(tmp_path, monkeypatch)
+    checkpoint = paused.folder / paused.of(EventKind.CHECKPOINT)[0]["path"]
+    commit = json.loads((checkpoint / "state.json").read_text())["revision"]
+    hub.add("models", REPO, {"new.json": b"{}"})  # the branch moves, and this hub forgets what was before
+    resumed = run_kind(
+        tmp_path / "two", "model.download", {"source": REPO}, outputs=tmp_path / "out", resume_from=[checkpoint]
+    )
+    assert f"has no revision {commit!r}" in resumed.result["error"]["message"]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors.part", "model.safetensors"])
+def test_what_an_earlier_attempt_left_damaged_is_fetched_anew(hub, tmp_path, name):
+    left = tmp_path / "out/model" / name
+    left.parent.mkdir(parents=True)
+    left.write_bytes(bytes(len(WEIGHTS)))
+    assert download(tmp_path).result["outcome"] == "completed"
+    assert left.with_suffix("").with_suffix(".safetensors").read_bytes() == WEIGHTS
 
 
 @pytest.mark.parametrize("how", ["fin", "rst"])
