@@ -18,7 +18,12 @@ const index = createRoute({
 const trainings = createRoute({
   getParentRoute: () => root,
   path: "/trainings",
-  validateSearch: (search: Record<string, unknown>): { state?: string; kind?: string; q?: string } => ({ state: text(search.state), kind: text(search.kind), q: text(search.q) }),
+  validateSearch: (search: Record<string, unknown>): { state?: string; kind?: string; q?: string; pick?: string } => ({
+    state: text(search.state),
+    kind: text(search.kind),
+    q: text(search.q),
+    pick: text(search.pick),
+  }),
   component: lazyRouteComponent(() => import("./routes/trainings"), "Trainings"),
 });
 
@@ -33,6 +38,16 @@ const again = createRoute({
   path: "/jobs/$id/again",
   validateSearch: (search: Record<string, unknown>): { advised?: boolean } => ({ advised: search.advised === true || undefined }),
   component: lazyRouteComponent(() => import("./routes/again"), "Again"),
+});
+
+const compare = createRoute({
+  getParentRoute: () => root,
+  path: "/compare",
+  validateSearch: (search: Record<string, unknown>): { ids?: string; align?: "time" | "step" | "phase" } => ({
+    ids: text(search.ids),
+    align: (["time", "step", "phase"] as const).find((align) => align === search.align),
+  }),
+  component: lazyRouteComponent(() => import("./routes/compare"), "Compare"),
 });
 
 const studies = createRoute({
@@ -78,7 +93,7 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import("@/features/settings/components/SettingsPage"), "SettingsPage"),
 });
 
-const routeTree = root.addChildren([index, trainings, job, again, studies, study, submit, submitKind, artifacts, system, settings]);
+const routeTree = root.addChildren([index, trainings, job, again, compare, studies, study, submit, submitKind, artifacts, system, settings]);
 
 export const router = createRouter({
   routeTree,

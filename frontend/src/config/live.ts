@@ -22,3 +22,9 @@ export const TAIL_POINTS = 2_000;
 
 /** What pushes say is out of date is read again at most this often. */
 export const REFRESH_MS = 1_000;
+
+/** A comparison of jobs under way is read again this often: it is made of whole curves. */
+export const COMPARE_MS = 5_000;
+
+/** The most jobs the API compares at once. */
+export const MOST_COMPARED = 8;

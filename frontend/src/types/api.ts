@@ -62,3 +62,7 @@ export type MetricsPush = Push & { attempt: number; reset?: boolean; points: { n
 export type CheckpointPush = Push & { checkpoint: Checkpoint };
 
 export type SubscribeReply = { ok: true; channel: string; snapshot: unknown } | { ok: false; error: string };
+
+export type Comparison = Schemas["CompareView"];
+export type ComparedMetric = Schemas["ComparedMetricView"];
+export type HistoryPoint = Schemas["HistoryPoint"];

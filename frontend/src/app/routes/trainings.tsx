@@ -5,5 +5,13 @@ const route = getRouteApi("/trainings");
 
 export function Trainings() {
   const navigate = route.useNavigate();
-  return <JobsPage filter={route.useSearch()} onFilter={(search) => void navigate({ search, replace: true })} />;
+  const { pick, ...filter } = route.useSearch();
+  return (
+    <JobsPage
+      filter={filter}
+      onFilter={(next) => void navigate({ search: { ...next, pick }, replace: true })}
+      picked={pick?.split(",") ?? []}
+      onPick={(ids) => void navigate({ search: { ...filter, pick: ids.join(",") || undefined }, replace: true, resetScroll: false })}
+    />
+  );
 }

@@ -2,7 +2,9 @@ import type { ReactNode } from "react";
 import classes from "./Table.module.css";
 
 export interface Column<T> {
-  title: string;
+  title: ReactNode;
+  /** Tells columns apart where a title is not a text of its own. */
+  key?: string;
   cell: (item: T) => ReactNode;
   align?: "right";
   /** Left out on a phone. */
@@ -24,7 +26,7 @@ export function Table<T>({ label, columns, items, keyOf }: TableProps<T>) {
         <thead>
           <tr>
             {columns.map((column) => (
-              <th key={column.title} data-align={column.align} data-secondary={column.secondary} scope="col">
+              <th key={column.key ?? String(column.title)} data-align={column.align} data-secondary={column.secondary} scope="col">
                 {column.title}
               </th>
             ))}
@@ -34,7 +36,7 @@ export function Table<T>({ label, columns, items, keyOf }: TableProps<T>) {
           {items.map((item) => (
             <tr key={keyOf(item)}>
               {columns.map((column) => (
-                <td key={column.title} data-align={column.align} data-secondary={column.secondary}>
+                <td key={column.key ?? String(column.title)} data-align={column.align} data-secondary={column.secondary}>
                   {column.cell(item)}
                 </td>
               ))}

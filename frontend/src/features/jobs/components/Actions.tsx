@@ -31,7 +31,7 @@ type ActionsProps = { job: Job; actions: ReturnType<typeof useActions> };
 export function ActionButtons({ job, actions }: ActionsProps) {
   return ACTIONS[job.state].map((action) =>
     action === "retry" ? (
-      <Button key={action} variant="default" component={Link} to="/jobs/$id/again" params={{ id: job.id }}>
+      <Button key={action} variant="default" renderRoot={(props) => <Link {...props} to="/jobs/$id/again" params={{ id: job.id }} />}>
         {WORDS[action]}
       </Button>
     ) : (
@@ -73,7 +73,7 @@ function Advised({ job, actions }: ActionsProps) {
         <Button variant="default" loading={actions.busy === "retry"} onClick={() => actions.run({ action: "retry", advised: true })}>
           Run again as advised
         </Button>
-        <Button variant="subtle" component={Link} to="/jobs/$id/again" params={{ id: job.id }} search={{ advised: true }}>
+        <Button variant="subtle" renderRoot={(props) => <Link {...props} to="/jobs/$id/again" params={{ id: job.id }} search={{ advised: true }} />}>
           Change more first
         </Button>
       </div>

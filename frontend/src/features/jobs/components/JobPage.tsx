@@ -1,3 +1,4 @@
+import { Button } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
 import { nameOf } from "@/components/jobs/activity";
 import { Definitions, jsonRows } from "@/components/ui/Definitions";
@@ -44,7 +45,14 @@ function JobView({ job }: { job: Job }) {
           )}
         </>
       }
-      actions={<ActionButtons job={job} actions={actions} />}
+      actions={
+        <>
+          <Button variant="default" renderRoot={(props) => <Link {...props} to="/trainings" search={{ kind: job.kind, pick: job.id }} />}>
+            Compare with…
+          </Button>
+          <ActionButtons job={job} actions={actions} />
+        </>
+      }
     >
       <Troubles job={job} actions={actions} />
       <Hero job={job} />
