@@ -101,10 +101,10 @@ function submit(world, body) {
   return [201, made];
 }
 
-function act(world, id, action) {
+function act(world, id, action, body) {
   const target = world.jobs.find((item) => item.id === id);
   if (!target) return found(null);
-  if (action === "retry") return submit(world, target);
+  if (action === "retry") return submit(world, { ...target, config: { ...target.config, ...(body.advised && target.error.advice.config_patch), ...body.config } });
   target.state = { cancel: "cancelled", pause: "paused", resume: "running" }[action];
   target.revision += 1;
   return [200, target];
@@ -117,6 +117,43 @@ function list(world, query) {
   return [200, { items: world.jobs.filter(match), next_cursor: null }];
 }
 
+const PHASES = ["initializing", "training", "saving"];
+const TOTAL = 9000;
+
+/** Where the nth of some jobs stood over time: each is a quarter slower than the one before, and the first is not over. */
+function history(nth) {
+  const pace = 24 / (1 + nth / 4);
+  const last = nth === 0 ? TOTAL * 0.8 : TOTAL;
+  return Array.from({ length: 200 }, (_, i) => {
+    const step = Math.floor((last * i) / 199);
+    const phase = i < 6 ? "initializing" : step < TOTAL * 0.95 ? "training" : "saving";
+    return { at: new Date(i).toISOString(), attempt: 1, revision: i, percent: Math.floor((step / TOTAL) * 10_000) / 100, phase, step, rate: pace, eta_seconds: null, seconds: step / pace };
+  });
+}
+
+function compare(world, query) {
+  const align = query.get("align") ?? "time";
+  const jobs = query.get("ids").split(",").map((id) => world.jobs.find((item) => item.id === id));
+  if (jobs.includes(undefined)) return found(null);
+  const courses = jobs.map((_, nth) => history(nth));
+  const bounds = [0, (6 / 199) * 100, 95, 100];
+  const place = ({ step, seconds, phase, percent }) => {
+    const index = PHASES.indexOf(phase);
+    return { step, time: seconds, phase: index + Math.min(1, Math.max(0, (percent - bounds[index]) / (bounds[index + 1] - bounds[index]))) }[align];
+  };
+  const spent = (course, name) => course.filter((point) => point.phase === name).reduce((range, { seconds }) => [Math.min(range[0], seconds), seconds], [Infinity, 0]);
+  return [200, {
+    align, phases: PHASES, config_differs: ["k", "optimizer"],
+    jobs: jobs.map((item, i) => ({
+      id: item.id, name: item.name ?? "", kind: item.kind, state: item.state, percent: item.percent, seconds: courses[i].at(-1).seconds,
+      phases: PHASES.map((name) => [name, spent(courses[i], name)]).filter(([, [from]]) => from < Infinity).map(([name, [from, to]]) => ({ name, seconds: to - from })),
+    })),
+    progress: courses.map((course, i) => ({ job_id: jobs[i].id, x: course.map(place), percent: course.map((point) => point.percent), seconds: course.map((point) => point.seconds) })),
+    metrics: METRICS.slice(0, 5).map((name) => ({ name, curves: courses.map((course, i) => ({ job_id: jobs[i].id, x: course.map(place), values: course.map((point) => valueAt(name, point.step, i + 1)) })) })),
+    verdict: { text: `${jobs[0].name} is 20 % faster than ${jobs[1].name} up to 80.00 % (5 min 0 s instead of 6 min 15 s); it gained that in training.`, fastest: jobs[0].id, at_percent: 80, comparisons: [] },
+  }];
+}
+
 /** [status, body] for a call under /api/v1. */
 export function answer(world, method, path, query, body) {
   const [, root, id, rest] = path.split("/");
@@ -126,13 +163,15 @@ export function answer(world, method, path, query, body) {
   if (root === "settings") return [200, { items: SETTINGS }];
   if (root === "artifacts") return [200, { items: ARTIFACTS.filter((item) => ["type", "state"].every((name) => !query.get(name) || item[name] === query.get(name))), next_cursor: null }];
   if (root === "system") return [200, { items: [{ name: "alder", last_seen_at: new Date().toISOString(), cpus: 2, memory_mb: 8192, gpus: [], slots: { cpu: 1, io: 2 }, workers: [{ id: "alder-1", pid: 4711, slots: { cpu: 1, io: 2 } }] }] }];
+  if (root === "compare") return compare(world, query);
   if (root === "studies") return id ? [200, world.studyNow()] : [200, { items: [world.studyNow()], next_cursor: null }];
   if (root !== "jobs") return problem(404, "Not found", `There is nothing at ${path}.`);
   if (!id) return method === "POST" ? submit(world, body) : list(world, query);
-  if (method === "POST") return act(world, id, rest);
+  if (method === "POST") return act(world, id, rest, body);
   if (!rest) return found(world.jobs.find((item) => item.id === id));
   if (rest === "metrics") return metrics(world, id, query);
   if (rest === "checkpoints") return checkpoints(world, id);
+  if (rest === "history") return [200, { items: history(0) }];
   const after = Number(query.get("after") ?? 0);
   const lines = (world.logs.get(id) ?? []).filter((line) => line.no > after).slice(0, Number(query.get("limit") ?? 500));
   return [200, { items: lines, next: lines.at(-1)?.no ?? after }];

@@ -41,7 +41,7 @@ function training(now) {
     phases: [
       done("initializing", "Initializing", 0.03, started, started + 9_000),
       phase("training", "Training", 0.82, { state: "running", started_at: iso(started + 9_000) }),
-      phase("evaluating", "Evaluating", 0.1, { eta_seconds: 48 }),
+      phase("evaluating", "Evaluating", 0.1, { eta_seconds: 48, percent: 33.33 }),
       phase("saving", "Saving", 0.05, { eta_seconds: 12 }),
     ],
   });

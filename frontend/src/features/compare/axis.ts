@@ -35,7 +35,7 @@ export function timeTicks([min, max]: Range): number[] {
 
 /** `40 s`, `5 min`, `1 h 30 min`: no more places than a round time needs. */
 export function tickTime(seconds: number): string {
-  return duration(seconds).replace(/ 0+ (s|min|h)$/, "");
+  return duration(seconds).replace(/ (0+ (s|min)|0 h)$/, "");
 }
 
 /** A place on the axis in words. */
