@@ -8,8 +8,7 @@ import random
 import signal
 import subprocess
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -115,11 +114,3 @@ def until_all_over(installation: Installation, jobs: list[str], timeout: float) 
 
     wait_until(all_over, timeout, "the end of all jobs", every=0.25)
     return [over[job_id] for job_id in jobs]
-
-
-def while_running(check: Callable[[], None], seconds: float, every: float = 0.1) -> None:
-    """Check again and again for a time."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        check()
-        time.sleep(every)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -15,6 +16,7 @@ from tests.chaos.storms import Storm, effective_curve, orphans, recoveries_secon
 from tests.installation import Installation, open_installation, wait_until
 
 Report = Callable[[str, str, str, str], None]
+STORM_SECONDS = 300.0
 WORK = {"steps": 120, "step_seconds": 0.02, "inner": 3, "checkpoint_every": 10, "metrics": 1}
 
 
@@ -59,7 +61,8 @@ def test_sixty_jobs_through_five_minutes_of_kills(installation: Installation, re
     jobs = [installation.submit(config=WORK | {"steps": 120, "step_seconds": 0.08}) for _ in range(60)]
     storm = Storm(installation, seed=7, every_seconds=(1.0, 4.0))
     with storm.raging():
-        wait_until(lambda: sum(storm.killed.values()) >= 110, timeout=400, what="kills")
+        deadline = time.monotonic() + STORM_SECONDS
+        wait_until(lambda: time.monotonic() > deadline, timeout=STORM_SECONDS + 60, what="the end of the storm")
     assert_storm_cost_nothing(installation, jobs, timeout=600)
     took = recoveries_seconds(installation)
     p99 = took[int(len(took) * 0.99)]
