@@ -129,6 +129,7 @@ export class World {
         return job({
           kind: i % 3 ? "sae.train" : "probe.work", name: i % 3 ? `MiniLM sweep, k = ${16 * (i + 1)}` : null, state: "completed", attempt: 1, percent: 100,
           started_at: iso(from), finished_at: iso(from + 733_000 + i * 41_000), updated_at: iso(from), counters: [{ unit: "epoch", current: 3, total: 3 }, { unit: "step", current: 9000, total: 9000 }],
+          config: { ...SAE_CONFIG, k: 16 * (i + 1) }, metrics: Object.fromEntries(METRICS.map((name) => [name, valueAt(name, 9000, i)])),
           phases: [done("training", "Training", 0.85, from, from + 600_000), done("saving", "Saving", 0.15, from + 600_000, from + 733_000)],
         });
       }),

@@ -19,6 +19,7 @@ test("a patch holds the outermost fields whole, and the default of what was empt
   expect(patchOf(OLD, NEW, schema)).toEqual({ k: 64, optimizer: { name: "adam", lr: 0.2 }, seed: 7, fail_at: { step: 3 } });
   expect(patchOf(OLD, { ...OLD, k: 1 }, schema)).toEqual({ k: 1 });
   expect(patchOf({ note: "a" }, {}, schema)).toEqual({ note: null });
+  expect(patchOf({ k: 16 }, {}, schema)).toEqual({});
 });
 
 test("a schema loses its defaults everywhere, but no field that is called default", () => {

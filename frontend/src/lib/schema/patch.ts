@@ -21,7 +21,8 @@ export function changesOf(before: JsonObject, after: JsonObject): Change[] {
 export function patchOf(before: JsonObject, after: JsonObject, schema: JsonObject): JsonObject {
   const properties = (schema.properties ?? {}) as Record<string, JsonObject>;
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((name) => !isSame(before[name], after[name]));
-  return Object.fromEntries(names.map((name) => [name, after[name] ?? properties[name]?.default ?? null]));
+  const patch = names.map((name): [string, Json] => [name, after[name] ?? properties[name]?.default ?? null]);
+  return Object.fromEntries(patch.filter(([name, value]) => !isSame(before[name], value)));
 }
 
 /** A schema whose form shows what it is given: a default would fill in what an old config had left empty. */
@@ -37,7 +38,8 @@ function bare(value: Json): Json {
   return value !== null && typeof value === "object" ? withoutDefaults(value) : value;
 }
 
-function leaves(value: JsonObject, prefix = ""): [string, Json][] {
+/** The innermost fields by their dotted names; a list is one. */
+export function leaves(value: JsonObject, prefix = ""): [string, Json][] {
   return Object.entries(value).flatMap(([key, item]): [string, Json][] => {
     const isGroup = item !== null && typeof item === "object" && !Array.isArray(item);
     return isGroup ? leaves(item, `${prefix}${key}.`) : [[prefix + key, item]];

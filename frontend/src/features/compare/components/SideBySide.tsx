@@ -4,6 +4,7 @@ import { StateBadge } from "@/components/ui/StateBadge";
 import { type Column, Table } from "@/components/ui/Table";
 import { metric, percent, rate } from "@/lib/format/numbers";
 import { duration } from "@/lib/format/times";
+import { leaves } from "@/lib/schema/patch";
 import type { Comparison, Job, Json } from "@/types/api";
 import { useHistories, useJobsOf } from "../api/queries";
 import { ratesByPhase } from "../rates";
@@ -24,9 +25,9 @@ export function SideBySide({ comparison }: { comparison: Comparison }) {
   const rates = useHistories(ids).map((points) => ratesByPhase(points ?? []));
   const columns: Column<Row>[] = [
     { title: "", cell: (row) => <span className="dim">{row.name}</span> },
-    ...jobs.map((job, i) => ({ key: job.id, title: <JobLegend job={job} index={i} />, cell: (row: Row) => row.cells[i], align: "right" as const })),
+    ...jobs.map((job, i) => ({ key: job.id, title: <JobLegend job={job} index={i} compact />, cell: (row: Row) => row.cells[i], align: "right" as const })),
   ];
-  const rows = [...factRows(jobs), ...phaseRows(comparison, rates), ...metricRows(known), ...configRows(comparison.config_differs, known)];
+  const rows = [...factRows(jobs), ...phaseRows(comparison, rates), ...metricRows(known), ...configRows(known)];
   return <Table label="Side by side" columns={columns} items={rows} keyOf={(row) => row.name} />;
 }
 
@@ -53,11 +54,16 @@ function phaseRows({ jobs, phases }: Comparison, rates: Map<string, number>[]): 
 
 function metricRows(jobs: (Job | undefined)[]): Row[] {
   const names = [...new Set(jobs.flatMap((job) => Object.keys(job?.metrics ?? {})))];
-  return names.map((name) => ({ name: `${name} at the end`, cells: jobs.map((job) => metric(job?.metrics?.[name] as number | null | undefined)) }));
+  return names.map((name) => ({ name: `${name}, last`, cells: jobs.map((job) => metric(job?.metrics?.[name] as number | null | undefined)) }));
 }
 
-function configRows(names: string[], jobs: (Job | undefined)[]): Row[] {
-  return names.map((name) => ({ name: `config: ${name}`, cells: jobs.map((job) => <span className="mono">{textOf(job?.config[name])}</span>) }));
+/** The fields of the configs that are not the same for all; none before all are known. */
+function configRows(jobs: (Job | undefined)[]): Row[] {
+  const configs = jobs.map((job) => new Map(leaves(job?.config ?? {})));
+  if (jobs.includes(undefined)) return [];
+  const names = [...new Set(configs.flatMap((config) => [...config.keys()]))];
+  const differs = names.filter((name) => new Set(configs.map((config) => JSON.stringify(config.get(name)))).size > 1);
+  return differs.map((name) => ({ name: `config ${name}`, cells: configs.map((config) => <span className="mono">{textOf(config.get(name))}</span>) }));
 }
 
 function textOf(value: Json | undefined): string {

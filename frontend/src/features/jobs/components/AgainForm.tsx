@@ -25,7 +25,8 @@ export function AgainForm({ job, kind, advised }: AgainFormProps) {
   const [before] = useState(() => withoutEmpty(job.config) as JsonObject);
   const [data, setData] = useState<JsonObject>(() => (advised ? { ...before, ...advice } : before));
   const after = withoutEmpty(data) as JsonObject;
-  const changes = changesOf(before, after);
+  const patch = patchOf(before, after, kind.schema);
+  const changes = changesOf(before, { ...before, ...patch });
   const errors = useMemo(() => errorTree(actions.error instanceof ApiError ? actions.error.fields : []), [actions.error]);
   const isUnplaced = actions.error !== null && Object.keys(errors.tree).length === 0;
 
@@ -45,7 +46,7 @@ export function AgainForm({ job, kind, advised }: AgainFormProps) {
         data={data}
         errors={errors.tree}
         onChange={setData}
-        onSubmit={() => actions.run({ action: "retry", config: patchOf(before, after, kind.schema) })}
+        onSubmit={() => actions.run({ action: "retry", config: patch })}
       >
         <div className={classes.foot}>
           <div className={classes.changes}>
