@@ -17,7 +17,9 @@ interface Input {
   /** What sets each line apart; colours are names of the theme's. */
   lines: { colour: string; width: number; dash?: number[] }[];
   /** The axis below, if it is not one of steps. */
-  axis?: Pick<uPlot.Axis, "values" | "splits">;
+  axis?: Pick<uPlot.Axis, "values" | "splits" | "align">;
+  /** The ticks of the axis below are borders of something: they are drawn. */
+  bordered?: boolean;
   /** Values lie within these, whatever is told of them. */
   values?: Range;
   /** The reader dragged over this range, or asked for the whole again. */
@@ -26,7 +28,7 @@ interface Input {
 }
 
 /** How a chart looks and answers; colours are the page's own. */
-export function optionsOf({ width, sync, rangeOf, lines, axis, values, onZoom, onCursor }: Input): uPlot.Options {
+export function optionsOf({ width, sync, rangeOf, lines, axis, bordered = false, values, onZoom, onCursor }: Input): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const plain = { font: AXIS_FONT, stroke: colour("--fg-3"), ticks: { show: false } };
@@ -50,7 +52,7 @@ export function optionsOf({ width, sync, rangeOf, lines, axis, values, onZoom, o
     },
     scales: { x: { time: false, range: () => rangeOf() }, y: { range: values ? () => values : valueRange } },
     axes: [
-      { ...plain, grid: { show: false }, size: 26, gap: 4, space: 70, values: (_, steps) => stepLabels(steps), ...axis },
+      { ...plain, grid: { ...grid, show: bordered }, size: 26, gap: 4, space: 70, values: (_, steps) => stepLabels(steps), ...axis },
       { ...plain, grid, size: 52, gap: 6, space: 34, values: (_, ticks) => ticks.map((tick) => metric(tick)) },
     ],
     series: [{}, ...lines.map((line) => ({ ...line, stroke: colour(line.colour), points: { show: false }, spanGaps: false }))],

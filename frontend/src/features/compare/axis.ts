@@ -18,9 +18,9 @@ const MAX_TICKS = 6;
 const ROUND_SECONDS = [1, 2, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21_600, 43_200, 86_400];
 
 /** The ticks of the axis and what they say; steps have the charts' own. */
-export function axisOf(align: Align, phases: string[]): Pick<uPlot.Axis, "values" | "splits"> | undefined {
+export function axisOf(align: Align, phases: string[]): Pick<uPlot.Axis, "values" | "splits" | "align"> | undefined {
   if (align === "time") return { splits: (_chart, _axis, min, max) => timeTicks([min, max]), values: (_, ticks) => ticks.map(tickTime) };
-  if (align === "phase") return { splits: () => phases.map((_, i) => i + 0.5), values: () => phases.map((name) => titleOf({ name })) };
+  if (align === "phase") return { align: 1, splits: () => phases.map((_, i) => i), values: () => phases.map((name) => titleOf({ name })) };
   return undefined;
 }
 

@@ -43,6 +43,7 @@ export function CompareChart({ name, lines, align, phases, range, values, textOf
     sync: "compare",
     lines: lines.map((line) => ({ colour: colourOf(line.index), width: 1.5 })),
     axis: axisOf(align, phases),
+    bordered: align === "phase",
     values,
     onZoom,
     onCursor: show,

@@ -3,6 +3,7 @@ import { useMemo, useState } from "react";
 import type { Range } from "@/components/charts/options";
 import { Section } from "@/components/ui/Page";
 import { metric, percent } from "@/lib/format/numbers";
+import { duration } from "@/lib/format/times";
 import type { Comparison } from "@/types/api";
 import { ALIGNS, type Align, rangeOf } from "../axis";
 import { CompareChart, type Line } from "./CompareChart";
@@ -14,7 +15,7 @@ const WHOLE: Range = [0, 100];
 export function CompareCharts({ comparison, onAlign }: { comparison: Comparison; onAlign: (align: Align) => void }) {
   const { align, phases } = comparison;
   const [zoom, setZoom] = useState<{ align: Align; range: Range } | null>(null);
-  const { progress, metrics, whole } = useMemo(() => linesOf(comparison), [comparison]);
+  const { progress, worked, metrics, whole } = useMemo(() => linesOf(comparison), [comparison]);
   const range = zoom?.align === align ? zoom.range : whole;
   const shared = { align, phases, range, onZoom: (next: Range | null) => setZoom(next && { align, range: next }) };
   const choice = (
@@ -24,7 +25,10 @@ export function CompareCharts({ comparison, onAlign }: { comparison: Comparison;
   return (
     <>
       <Section title="Progress" aside={choice}>
-        <CompareChart name="percent" lines={progress} values={WHOLE} textOf={percentText} {...shared} />
+        <div className={classes.grid}>
+          <CompareChart name="percent" lines={progress} values={WHOLE} textOf={percentText} {...shared} />
+          {align !== "time" && <CompareChart name="seconds worked" lines={worked} textOf={duration} {...shared} />}
+        </div>
       </Section>
       <Section title="Metrics">
         {metrics.length === 0 ? (
@@ -48,6 +52,7 @@ function linesOf({ align, phases, jobs, progress, metrics }: Comparison) {
   const lineOf = (id: string, x: number[], values: (number | null)[]): Line => ({ index: index.get(id) ?? 0, x, values });
   return {
     progress: progress.map((curve) => lineOf(curve.job_id, curve.x, curve.percent)),
+    worked: progress.map((curve) => lineOf(curve.job_id, curve.x, curve.seconds)),
     metrics: metrics.map(({ name, curves }) => ({ name, lines: curves.map((curve) => lineOf(curve.job_id, curve.x, curve.values)) })),
     whole: rangeOf(align, phases, [...progress, ...metrics.flatMap((item) => item.curves)]),
   };
