@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from headway.errors import InvalidInputError
 from headway.ml.hub.acquire import Acquisition
 from headway.ml.hub.errors import SourceError, WrongHashError
 from headway.ml.hub.files import SourceFile, choose_files, verify_file
@@ -127,6 +128,9 @@ def test_a_disk_without_room_is_said_before_a_byte_is_written(tmp_path, monkeypa
     source.mkdir()
     (source / "a.txt").write_text("one")
     monkeypatch.setattr("headway.ml.hub.acquire.SPARE_BYTES", 1 << 60)
+    with pytest.raises(InvalidInputError, match=r"config\.source: .* MiB are free: make room"):
+        acquire(source, tmp_path / "target")
+    (tmp_path / "target/a.txt.part").write_text("o")
     with pytest.raises(OSError, match="No space left on device"):
         acquire(source, tmp_path / "target")
 

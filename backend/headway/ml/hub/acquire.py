@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from headway.errors import FieldProblem, InvalidInputError
 from headway.ml.hub.errors import SourceError, WrongHashError
 from headway.ml.hub.files import SourceFile, SourceType, choose_files, verify_file
 from headway.ml.hub.sources import Source
@@ -22,7 +23,7 @@ class Acquisition:
     """The files chosen from a source and their way into `folder`; what an earlier attempt left there is gone on with.
 
     `arrived_bytes` of `total_bytes` are there, from the start on. Raises SourceError when nothing usable is there,
-    OSError when the disk has no room for it.
+    InvalidInputError when the disk has no room for it, OSError when it has none any more for one that was begun.
     """
 
     def __init__(self, source: Source, source_type: SourceType, include: Sequence[str], folder: Path) -> None:
@@ -91,8 +92,12 @@ class Acquisition:
     def _check_room(self) -> None:
         needed = self.total_bytes - self.arrived_bytes + SPARE_BYTES
         free = shutil.disk_usage(self._folder).free
-        if free < needed:
-            raise OSError(28, f"No space left on device: {needed >> 20} MiB are needed and {free >> 20} MiB are free")
+        if free >= needed:
+            return
+        lack = f"{needed >> 20} MiB are needed and {free >> 20} MiB are free"
+        if self._taken_up:  # it did fit once: it waits until there is room again
+            raise OSError(28, f"No space left on device: {lack}")
+        raise InvalidInputError(FieldProblem("config.source", f"{lack}: make room, or take fewer files by `include`"))
 
     def _bytes_there(self, file: SourceFile) -> int:
         if self._final(file).exists():
