@@ -16,12 +16,12 @@ from headway.services.read_run_progress import MetricAggregate, RunPoint, RunPro
 from headway.services.run_phases import RunPhase, run_phase
 from headway.services.views import CounterView, JobView, Moment, PhaseView
 
-#: Counter units that mean an example of the data.
-_EXAMPLES = ("example", "sample")
-_ITERATIONS = ("iteration", "trial", "episode")
+_EXAMPLE_UNITS = ("example", "sample")
+_ITERATION_UNITS = ("iteration", "trial", "episode")
 _BEST_PARAMS = "best_params/"
+SessionPhase = Literal["training", "faceDetection", "clustering"]
 #: The three phases of an image session and the names kinds give them.
-_SESSION_PHASES: Mapping[str, tuple[str, ...]] = {
+_SESSION_PHASES: Mapping[SessionPhase, tuple[str, ...]] = {
     "training": ("training", "embedding"),
     "faceDetection": ("face_detection",),
     "clustering": ("clustering",),
@@ -111,7 +111,7 @@ class SessionOverallView(BaseModel):
 
     percentage: float
     etaSeconds: float | None
-    currentPhase: Literal["training", "faceDetection", "clustering"] | None
+    currentPhase: SessionPhase | None
 
 
 class SessionPhaseView(BaseModel):
@@ -163,7 +163,7 @@ def run_update(job: JobView) -> RunUpdateView:
 
 
 def _run_fields(job: JobView) -> dict[str, Any]:
-    epoch, step, examples = _counter(job, "epoch"), _counter(job, "step"), _counter(job, *_EXAMPLES)
+    epoch, step, examples = _counter(job, "epoch"), _counter(job, "step"), _counter(job, *_EXAMPLE_UNITS)
     return {
         "run_id": job.id,
         "status": job.state,
@@ -193,7 +193,7 @@ def run_progress_view(progress: RunProgress) -> RunProgressView:
 
 def _point_view(point: RunPoint) -> RunPointView:
     return RunPointView(
-        timestamp=round(point.at.timestamp(), 3),
+        timestamp=round(point.at, 3),
         phase=point.phase,
         step=point.step,
         epoch=None if point.epoch is None else int(point.epoch),
@@ -207,9 +207,8 @@ def _point_view(point: RunPoint) -> RunPointView:
 def training_progress_view(job: JobView) -> TrainingProgressView:
     """A job as the second version of the training API shows it."""
     phases = [phase for phase in job.phases if phase.state != "skipped"]
-    number = next((place for place, phase in enumerate(phases, 1) if phase.name == job.phase), None)
-    phase = phases[number - 1] if number else None
-    iteration, candle = _counter(job, *_ITERATIONS), _counter(job, "candle")
+    number, phase = next(((n, each) for n, each in enumerate(phases, 1) if each.name == job.phase), (None, None))
+    iteration, candle = _counter(job, *_ITERATION_UNITS), _counter(job, "candle")
     found = {name.removeprefix(_BEST_PARAMS): v for name, v in job.metrics.items() if name.startswith(_BEST_PARAMS)}
     return TrainingProgressView(
         job_id=job.id,
@@ -236,15 +235,12 @@ def training_progress_view(job: JobView) -> TrainingProgressView:
 
 def unified_session_view(job: JobView) -> UnifiedSessionView:
     """A job as an image session."""
-    current = next((key for key, names in _SESSION_PHASES.items() if job.phase in names), None)
-    phases = {key: _session_phase(job, names) for key, names in _SESSION_PHASES.items()}
-    return UnifiedSessionView.model_validate(
-        {
-            "sessionId": job.id,
-            "overallStatus": job.state,
-            "overallProgress": {"percentage": job.percent, "etaSeconds": job.eta_seconds, "currentPhase": current},
-            "phases": phases,
-        }
+    current: SessionPhase | None = next((key for key, names in _SESSION_PHASES.items() if job.phase in names), None)
+    return UnifiedSessionView(
+        sessionId=job.id,
+        overallStatus=job.state,
+        overallProgress=SessionOverallView(percentage=job.percent, etaSeconds=job.eta_seconds, currentPhase=current),
+        phases=SessionPhasesView(**{key: _session_phase(job, names) for key, names in _SESSION_PHASES.items()}),
     )
 
 

@@ -54,9 +54,9 @@ class MetricAggregate(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RunPoint:
-    """Where a run stood."""
+    """Where a run stood, at a time in Unix seconds."""
 
-    at: datetime
+    at: float
     phase: RunPhase | None
     step: int | None
     epoch: float | None
@@ -81,7 +81,7 @@ def read_run_progress(engine: Engine, run_id: str, query: RunProgressQuery) -> R
         row = job_store.get_job(connection, run_id)
         if row is None:
             raise NotFoundError(f"there is no run {run_id}")
-        wanted = wanted_metrics(query.metrics, metric_store.names_of_job(connection, row["key"]), "metrics")
+        wanted = _wanted(connection, row, query)
         window = Window(query.since, query.until, kind_phases(query.phase) if query.phase else None)
         history = run_history.newest_points(connection, run_id, window, query.limit)
         aggregates = _aggregates(connection, row, wanted, window) if query.aggregate else None
@@ -92,6 +92,12 @@ def read_run_progress(engine: Engine, run_id: str, query: RunProgressQuery) -> R
     if now is not None and row["revision"] > newest:
         points = [*points, now][-query.limit :]
     return RunProgress(run_id, points, aggregates)
+
+
+def _wanted(connection: Connection, job: Row, query: RunProgressQuery) -> dict[str, int]:
+    if query.metrics is None and not query.aggregate:
+        return {}
+    return wanted_metrics(query.metrics, metric_store.names_of_job(connection, job["key"]), "metrics")
 
 
 def _point(row: Row, names: set[str] | None) -> RunPoint:
@@ -116,7 +122,7 @@ def _now(job: JobView, query: RunProgressQuery, names: set[str] | None) -> RunPo
         return None
     epoch = next((counter.current for counter in job.counters if counter.unit == "epoch"), None)
     metrics = _only(job.metrics, names)
-    return RunPoint(at, phase, job.step, epoch, job.percent, metrics, job.message, job.eta_seconds)
+    return RunPoint(at.timestamp(), phase, job.step, epoch, job.percent, metrics, job.message, job.eta_seconds)
 
 
 def _only(metrics: Mapping[str, float | None], names: set[str] | None) -> Mapping[str, float | None]:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from headway.storage.rows import Row, many
 from headway.storage.series import OWNED, SOURCES, Range
 
+# one JSON text of all points: row by row, decoding them took longer than all the rest of the answer
 _NEWEST = text("""
-SELECT * FROM (
-    SELECT revision, at, phase, step, epoch, percent_bp, metrics, message, eta_seconds FROM progress_history
+SELECT coalesce(json_agg(newest ORDER BY revision), '[]')::text FROM (
+    SELECT revision, extract(epoch FROM at)::float8 AS at, phase, step, epoch, percent_bp, metrics, message, eta_seconds
+    FROM progress_history
     WHERE job_id = :job_id AND at >= coalesce(:since, '-infinity'::timestamptz)
       AND at <= coalesce(:until, 'infinity'::timestamptz)
       AND (CAST(:phases AS text[]) IS NULL OR phase = ANY(:phases))
     ORDER BY revision DESC LIMIT :limit) AS newest
-ORDER BY revision
 """)
 
 # a phase lasts from its point to the next point; phase changes are never thinned away
@@ -57,19 +60,14 @@ class Window:
 
 
 def newest_points(connection: Connection, job_id: str, window: Window, limit: int) -> list[Row]:
-    """The newest points of the history, in order."""
-    return many(connection.execute(_NEWEST, {"job_id": job_id, "limit": limit, **_parameters(window)}))
+    """The newest points of the history, in order; `at` in Unix seconds."""
+    return json.loads(connection.scalar(_NEWEST, {"job_id": job_id, "limit": limit, **_parameters(window)}) or "[]")
 
 
 def aggregates(
     connection: Connection, job_id: str, job_key: int, names: Mapping[str, int], reach: Range, window: Window
 ) -> list[Row]:
     """{name, current, mean, min, max} of each metric on the effective curve that has a point in the window."""
-    statement = _AGGREGATES.format(
-        windows=_WINDOWS if window else "",
-        owned=OWNED.format(source=SOURCES[reach.include_archived], side="<="),
-        inside=_INSIDE if window else "",
-    )
     parameters = {
         "job": job_key,
         "names": list(names),
@@ -81,7 +79,14 @@ def aggregates(
     }
     if window:
         parameters |= {"job_id": job_id, **_parameters(window)}
-    return many(connection.execute(text(statement), parameters))
+    return many(connection.execute(_statement(bool(window), reach.include_archived), parameters))
+
+
+@cache
+def _statement(windowed: bool, include_archived: bool) -> TextClause:
+    owned = OWNED.format(source=SOURCES[include_archived], side="<=")
+    parts = {"windows": _WINDOWS, "inside": _INSIDE} if windowed else {"windows": "", "inside": ""}
+    return text(_AGGREGATES.format(owned=owned, **parts))
 
 
 def _parameters(window: Window) -> dict[str, object]:

@@ -203,7 +203,7 @@ def test_session_has_its_three_phases_with_the_counts_of_the_current_one() -> No
 
 
 def test_history_has_aggregates_only_when_asked_for() -> None:
-    point = RunPoint(STARTED, "training", 5, 1.0, 12.5, {"loss": 1.0}, "hello", 3.5)
+    point = RunPoint(STARTED.timestamp(), "training", 5, 1.0, 12.5, {"loss": 1.0}, "hello", 3.5)
     plain = views.run_progress_view(RunProgress("x", [point], None)).model_dump(mode="json")
     assert plain == {
         "run_id": "x",
