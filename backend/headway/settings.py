@@ -120,7 +120,9 @@ class Settings(BaseSettings):
     headway_allowed_origins: str = Field(
         "", description="Further origins (comma separated) whose pages may use the cookie, beside the server's own."
     )
-    headway_max_clients: int = Field(2000, ge=1, le=100_000, description="Socket.IO clients an API instance accepts.")
+    headway_max_clients: int = Field(
+        2000, ge=1, le=100_000, description="Socket.IO clients an API instance accepts, and as many streams of runs."
+    )
     headway_max_body_mb: int = Field(16, ge=1, le=10_000, description="Largest request body the API reads.")
     websocket_batch_interval_ms: int = Field(
         100, ge=0, le=10_000, description="Updates of one job within this time become one push (leading edge); 0 = off."
