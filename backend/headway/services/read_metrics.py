@@ -7,7 +7,7 @@ from dataclasses import replace
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Engine
 
-from headway.domain.series import LAST_STEP, AttemptSpan, owned_until
+from headway.domain.series import BEGAN_ANEW, LAST_STEP, AttemptSpan, owned_until
 from headway.errors import FieldProblem, InvalidInputError, NotFoundError
 from headway.services.views import View
 from headway.storage import attempts as attempt_store
@@ -102,7 +102,9 @@ def _layers(
             continue
         reach = replace(whole, owned={row["number"]: bound}, ghosts=True)
         series = [_view(each) for each in read_series(connection, job_key, wanted, reach) if each.steps]
-        layers.append(LayerView(attempt=row["number"], resumed_from_step=row["resumed_from_step"], series=series))
+        resumed = row["resumed_from_step"]
+        resumed_from = None if resumed == BEGAN_ANEW else resumed
+        layers.append(LayerView(attempt=row["number"], resumed_from_step=resumed_from, series=series))
     return layers
 
 

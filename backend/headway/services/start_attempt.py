@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
+from headway.domain.series import BEGAN_ANEW
 from headway.errors import FencedError
 from headway.jobs.checkpoints import newest_valid
 from headway.jobs.order import JobOrder
@@ -20,13 +21,14 @@ from headway.storage.engine import transaction
 from headway.storage.rows import Row
 
 
-def start_attempt(
-    engine: Engine, signals: Signals, feed: Feed, process_group: int, environment: dict[str, Any], order: JobOrder
-) -> None:
-    """Store what runs the attempt and where. Raises FencedError, UnavailableError."""
+def begin_attempt(engine: Engine, signals: Signals, feed: Feed, environment: dict[str, Any], order: JobOrder) -> None:
+    """Store where the attempt goes on, before its process starts. Raises FencedError, UnavailableError.
+
+    A worker that dies in between leaves an attempt that never began, which takes no step from those before it.
+    """
     resumed_from = _resumed_from(order)
     with transaction(engine) as connection:
-        attempt_store.note_process(connection, feed.job_id, feed.attempt, process_group, resumed_from)
+        attempt_store.begin(connection, feed.job_id, feed.attempt, resumed_from)
         row = job_store.update_owned(
             connection,
             feed.job_id,
@@ -38,6 +40,12 @@ def start_attempt(
     if row is None:
         raise FencedError(f"attempt {feed.attempt} no longer owns the job")
     announce(signals, row)
+
+
+def note_process(engine: Engine, feed: Feed, process_group: int) -> None:
+    """Store which process group runs the attempt. Raises UnavailableError."""
+    with transaction(engine) as connection:
+        attempt_store.note_process(connection, feed.job_id, feed.attempt, process_group)
 
 
 def earlier_attempts(engine: Engine, data_dir: Path, row: Row, host: str) -> list[tuple[Path, Row]]:
@@ -58,7 +66,7 @@ def seconds_run_before(engine: Engine, row: Row) -> float:
         return attempt_store.seconds_run(connection, row["id"], row["attempt"])
 
 
-def _resumed_from(order: JobOrder) -> int | None:
+def _resumed_from(order: JobOrder) -> int:
     """The step of the checkpoint the process will take: the newest that verifies, as it does itself."""
     newest = newest_valid(Path(path) for path in order.resume_from)
-    return newest.step if newest else None
+    return newest.step if newest else BEGAN_ANEW

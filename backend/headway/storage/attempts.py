@@ -12,10 +12,8 @@ from headway.storage.rows import Row, many, one
 
 _GET = text("SELECT * FROM attempts WHERE job_id = :job_id AND number = :number")
 _OF_JOB = text("SELECT * FROM attempts WHERE job_id = :job_id ORDER BY number")
-_BEGIN = text(
-    "UPDATE attempts SET process_group = :process_group, resumed_from_step = :resumed_from_step "
-    "WHERE job_id = :job_id AND number = :number"
-)
+_BEGIN = text("UPDATE attempts SET resumed_from_step = :resumed_from_step WHERE job_id = :job_id AND number = :number")
+_NOTE_PROCESS = text("UPDATE attempts SET process_group = :process_group WHERE job_id = :job_id AND number = :number")
 _MOVE_OFFSETS = text(
     "UPDATE attempts SET spool_offset = :spool_to, output_offset = :output_to WHERE job_id = :job_id "
     "AND number = :number AND spool_offset = :spool_from AND output_offset = :output_from"
@@ -40,14 +38,14 @@ def attempts_of(connection: Connection, job_id: str) -> list[Row]:
     return many(connection.execute(_OF_JOB, {"job_id": job_id}))
 
 
-def note_process(
-    connection: Connection, job_id: str, number: int, process_group: int, resumed_from_step: int | None
-) -> None:
-    """Store which process group runs the attempt and where it went on."""
-    parameters = {
-        "job_id": job_id, "number": number, "process_group": process_group, "resumed_from_step": resumed_from_step,
-    }  # fmt: skip
-    connection.execute(_BEGIN, parameters)
+def begin(connection: Connection, job_id: str, number: int, resumed_from_step: int) -> None:
+    """Store where the attempt goes on (`domain.series.BEGAN_ANEW`: nowhere), before its process can log anything."""
+    connection.execute(_BEGIN, {"job_id": job_id, "number": number, "resumed_from_step": resumed_from_step})
+
+
+def note_process(connection: Connection, job_id: str, number: int, process_group: int) -> None:
+    """Store which process group runs the attempt."""
+    connection.execute(_NOTE_PROCESS, {"job_id": job_id, "number": number, "process_group": process_group})
 
 
 def move_offsets(

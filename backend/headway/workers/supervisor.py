@@ -26,7 +26,7 @@ from headway.services.claim_job import Claimant, new_feed
 from headway.services.drain import Drain
 from headway.services.finish_attempt import ending_of_result, finish_attempt
 from headway.services.prepare_attempt import prepare_attempt
-from headway.services.start_attempt import earlier_attempts, seconds_run_before, start_attempt
+from headway.services.start_attempt import begin_attempt, earlier_attempts, note_process, seconds_run_before
 from headway.services.typical_phases import typical_phases
 from headway.spool.control import Control
 from headway.storage.rows import Row
@@ -80,6 +80,11 @@ class Supervisor:
             folder, order = self._until_available(
                 lambda: prepare_attempt(self._runtime.engine, self._settings, self._row, self._claimant.host, typical)
             )
+            command = f"python -m headway.jobs.process {folder}"
+            environment = capture_environment(self._claimant.host, order.threads, command)
+            self._until_available(
+                lambda: begin_attempt(self._runtime.engine, self._runtime.signals, self._feed, environment, order)
+            )
             secrets = get_kind(self._row["kind"]).secrets
             process = spawn(folder, threads=order.threads, secrets=secrets, settings=self._settings)
         except InvalidInputError as error:
@@ -87,14 +92,8 @@ class Supervisor:
         except OSError as error:
             return Ending(Outcome.FAILED, Failure(FailureClass.UNKNOWN, f"its process could not be started: {error}"))
         self._log.info("attempt started", pid=process.pid)
-        command = f"python -m headway.jobs.process {folder}"
-        environment = capture_environment(self._claimant.host, order.threads, command)
         try:
-            self._until_available(
-                lambda: start_attempt(
-                    self._runtime.engine, self._runtime.signals, self._feed, process.pid, environment, order
-                )
-            )
+            self._until_available(lambda: note_process(self._runtime.engine, self._feed, process.pid))
             return self._drain_until_ended(process, folder)
         finally:
             kill_group(process.pid)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from headway.domain.endings import Ending, Outcome, Patience
+from headway.domain.series import BEGAN_ANEW
 from headway.errors import FencedError
 from headway.realtime.channels import Message
 from headway.services.claim_job import Claimant, claim_job, new_feed
@@ -17,11 +18,14 @@ from headway.services.drain import Drain
 from headway.services.feed import Drained, Feed
 from headway.services.finish_attempt import finish_attempt
 from headway.services.ingest import ingest
+from headway.services.read_metrics import MetricsQuery, read_metrics
 from headway.services.recover_jobs import recover_jobs
 from headway.services.submit_job import JobRequest, submit_job
 from headway.spool.reader import SpoolReader
 from headway.spool.records import EventKind
 from headway.spool.writer import SpoolWriter
+from headway.storage import attempts as attempt_store
+from headway.storage.engine import transaction
 from headway.workers.output import read_output
 from tests.installation import Installation, open_installation, wait_until
 
@@ -136,6 +140,26 @@ def test_text_that_postgres_cannot_hold_does_not_stop_a_drain(installation: Inst
     (tmp_path / "output.log").write_bytes(b"raw \x00\xff bytes\n")
     Drain(installation.engine, installation.runtime.signals, feed, tmp_path, read_output).step()
     assert installation.job(feed.job_id).message == "ab?c"
+
+
+def test_attempt_that_died_before_its_process_began_takes_no_step_from_the_curve(
+    installation: Installation, tmp_path: Path
+) -> None:
+    feed = claimed(installation)
+    resumed = {1: BEGAN_ANEW, 2: None, 3: 4}
+    for attempt, steps in ((1, range(1, 7)), (2, range(0)), (3, range(5, 9))):
+        folder = tmp_path / str(attempt)
+        if (step := resumed[attempt]) is not None:
+            with transaction(installation.engine) as connection:
+                attempt_store.begin(connection, feed.job_id, attempt, step)
+        written(folder, steps)
+        Drain(installation.engine, installation.runtime.signals, feed, folder, read_output).step()
+        finish(installation, feed, Outcome.LOST)
+        row = claim_job(installation.engine, installation.runtime.signals, ME, "cpu", feed.job_id)
+        assert row is not None
+        feed = new_feed(row, ME)
+    series = read_metrics(installation.engine, feed.job_id, MetricsQuery(names="loss")).series[0]
+    assert series.steps == list(range(1, 9))
 
 
 class CommittedOnly:
