@@ -73,14 +73,14 @@ _FILL = (
     SELECT j.id, n * 4, 1, now() - make_interval(secs => 10000 - 10 * n), n * 4, CASE WHEN n < 20 THEN 'initializing'
            ELSE 'training' END, n IN (1, 20), n * 2, 12.5, 600 - n / 2, n / 400,
            'epoch ' || n / 400, j.progress->'metrics'
-    FROM jobs j CROSS JOIN generate_series(1, :points) AS n
+    FROM jobs j CROSS JOIN generate_series(1, :points) AS n ORDER BY j.key, n
     """,
-    # jobs of five weeks, each job's rows as its drains brought them
+    # jobs of five weeks, each job's rows in the order in which its drains brought them
     """
     INSERT INTO training_metrics (job, metric, received_at, attempt, step, at, value)
     SELECT j.key, m.id, now() + make_interval(weeks => j.key % 5), 1, n,
            now() - make_interval(secs => 10000 * (1 - n::float8 / :steps)), random()
-    FROM jobs j CROSS JOIN generate_series(1, :steps) AS n CROSS JOIN metric_names m
+    FROM jobs j CROSS JOIN generate_series(1, :steps) AS n CROSS JOIN metric_names m ORDER BY j.key, n, m.id
     """,
 )
 

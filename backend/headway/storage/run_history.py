@@ -24,27 +24,38 @@ SELECT coalesce(json_agg(newest ORDER BY revision), '[]')::text FROM (
     ORDER BY revision DESC LIMIT :limit) AS newest
 """)
 
-# a phase lasts from its point to the next point; phase changes are never thinned away
+# a phase lasts from its point to the next change of phase; those points are never thinned away
 _WINDOWS = """
 WITH spans AS (
     SELECT phase, at AS began, coalesce(lead(at) OVER (ORDER BY revision), 'infinity') AS ended
-    FROM progress_history WHERE job_id = :job_id),
+    FROM progress_history WHERE job_id = :job_id AND phase_changed),
 windows AS (
-    SELECT coalesce(range_agg(tstzrange(began, ended)), '{}') * tstzmultirange(tstzrange(:since, :until, '[]')) AS kept
-    FROM spans WHERE ended > began AND (CAST(:phases AS text[]) IS NULL OR phase = ANY(:phases)))
+    SELECT range_agg(tstzrange(began, ended)) * tstzmultirange(tstzrange(:since, :until, '[]')) AS kept
+    FROM spans WHERE ended > began AND phase = ANY(:phases))
 """
+_TIMES = "WITH windows AS (SELECT tstzmultirange(tstzrange(:since, :until, '[]')) AS kept)"
+# of the whole curve the newest value is one look into the index
 _AGGREGATES = """
-{windows}
 SELECT wanted.name, newest.value AS current, whole.mean, whole.min, whole.max
 FROM unnest(CAST(:names AS text[]), CAST(:metrics AS int[])) AS wanted(name, metric)
 CROSS JOIN LATERAL (
     SELECT count(*) AS points, avg(m.value) AS mean, min(m.value) AS min, max(m.value) AS max
-    {owned} AND m.metric = wanted.metric {inside}) AS whole
+    {owned} AND m.metric = wanted.metric) AS whole
 LEFT JOIN LATERAL (
-    SELECT m.value {owned} AND m.metric = wanted.metric {inside} ORDER BY m.step DESC LIMIT 1) AS newest ON true
+    SELECT m.value {owned} AND m.metric = wanted.metric ORDER BY m.step DESC LIMIT 1) AS newest ON true
 WHERE whole.points > 0 ORDER BY wanted.name
 """
-_INSIDE = "AND m.at <@ (SELECT kept FROM windows)"
+# in a window each row has to be looked at, once; arrays compare by their first element
+_AGGREGATES_WITHIN = """
+{windows}
+SELECT wanted.name, whole.newest[2] AS current, whole.mean, whole.min, whole.max
+FROM unnest(CAST(:names AS text[]), CAST(:metrics AS int[])) AS wanted(name, metric)
+CROSS JOIN LATERAL (
+    SELECT count(*) AS points, avg(m.value) AS mean, min(m.value) AS min, max(m.value) AS max,
+           max(ARRAY[m.step::float8, m.value]) AS newest
+    {owned} AND m.metric = wanted.metric AND m.at <@ (SELECT kept FROM windows)) AS whole
+WHERE whole.points > 0 ORDER BY wanted.name
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +66,12 @@ class Window:
     until: datetime | None = None
     phases: Sequence[str] | None = None
 
-    def __bool__(self) -> bool:
-        return not (self.since is None and self.until is None and self.phases is None)
+    @property
+    def windows(self) -> str:
+        """The SQL of its times, "" for all."""
+        if self.phases is not None:
+            return _WINDOWS
+        return _TIMES if self.since or self.until else ""
 
 
 def newest_points(connection: Connection, job_id: str, window: Window, limit: int) -> list[Row]:
@@ -77,16 +92,16 @@ def aggregates(
         "from_step": reach.from_step,
         "to_step": reach.to_step,
     }
-    if window:
+    if window.windows:
         parameters |= {"job_id": job_id, **_parameters(window)}
-    return many(connection.execute(_statement(bool(window), reach.include_archived), parameters))
+    return many(connection.execute(_statement(window.windows, reach.include_archived), parameters))
 
 
 @cache
-def _statement(windowed: bool, include_archived: bool) -> TextClause:
+def _statement(windows: str, include_archived: bool) -> TextClause:
     owned = OWNED.format(source=SOURCES[include_archived], side="<=")
-    parts = {"windows": _WINDOWS, "inside": _INSIDE} if windowed else {"windows": "", "inside": ""}
-    return text(_AGGREGATES.format(owned=owned, **parts))
+    shape = _AGGREGATES_WITHIN if windows else _AGGREGATES
+    return text(shape.format(owned=owned, windows=windows))
 
 
 def _parameters(window: Window) -> dict[str, object]:
