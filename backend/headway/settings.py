@@ -114,7 +114,7 @@ class Settings(BaseSettings):
         description="How often a job is started again by itself after its process or worker died without progress.",
     )
     headway_recover_interval_seconds: float = Field(
-        5.0, ge=0.5, le=600, description="How often Beat looks for queued jobs without a message and expired leases."
+        2.0, ge=0.5, le=600, description="How often Beat looks for queued jobs without a message and expired leases."
     )
     headway_db_pool_size: int = Field(8, ge=1, le=200, description="Postgres connections a process keeps at most.")
     headway_allowed_origins: str = Field(

@@ -54,6 +54,8 @@ def serve(settings: Settings, queues: Sequence[str], beat: bool = False) -> None
     courier = Courier(runtime) if beat else None
     if ticks:
         worker_ready.connect(lambda **_: ticks.start(), weak=False)
+        # what was lost while no Beat ran is taken in hand now, not at the first tick
+        worker_ready.connect(lambda **_: _ask_to_recover(app), weak=False)
     log.info("worker starts", queues=list(queues), slots=slots, beat=beat, worker=claimant.owner)
     try:
         app.Worker(
@@ -74,6 +76,13 @@ def serve(settings: Settings, queues: Sequence[str], beat: bool = False) -> None
             courier.close()
         presence.close()
         runtime.close()
+
+
+def _ask_to_recover(app: Celery) -> None:
+    try:
+        app.send_task(RECOVER_JOBS, queue="system", retry=False)
+    except Exception as error:
+        log.warning("jobs are recovered at Beat's first tick", error=str(error))
 
 
 def register_tasks(app: Celery, runtime: Runtime, runner: JobRunner) -> None:

@@ -27,7 +27,7 @@ def installation(postgres_url: str, redis_url: str) -> Iterator[Installation]:
         redis_url,
         HEADWAY_SLOTS="gpu=1,cpu=4,io=2,system=2",
         HEADWAY_LEASE_SECONDS="15",
-        HEADWAY_RECOVER_INTERVAL_SECONDS="5",
+        HEADWAY_RECOVER_INTERVAL_SECONDS="2",
         HEADWAY_MAX_LOST_ATTEMPTS="50",
     ) as opened:
         yield opened
