@@ -47,6 +47,8 @@ _ACTIVE = text(
 )
 
 
+_STAMP_QUEUED = text("UPDATE jobs SET queued_at = now() WHERE id = ANY(:ids) AND state = 'queued'")
+
 _WATCH = text("SELECT state, attempt, lease_owner FROM jobs WHERE id = :id")
 
 _RENEW = text(
@@ -76,6 +78,7 @@ class JobFilter:
 def insert_jobs(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
     """Store new jobs."""
     connection.execute(insert(tables.jobs), [dict(row) for row in rows])
+    connection.execute(_STAMP_QUEUED, {"ids": [row["id"] for row in rows]})
 
 
 def insert_dependencies(connection: Connection, pairs: Iterable[tuple[str, str]]) -> None:
@@ -186,10 +189,10 @@ def move(
 
 
 _OVER = ", finished_at = now(), lease_owner = NULL, lease_expires_at = NULL"
-#: What goes with a move, by its target.
+#: What goes with a move, by its target. A job that is queued again (lost, given back, resumed) keeps its place in the queue.
 _STAMPS: dict[JobState, str] = {
     JobState.QUEUED: (
-        ", queued_at = now(), sent_at = NULL, lease_owner = NULL, lease_expires_at = NULL, "
+        ", queued_at = coalesce(queued_at, now()), sent_at = NULL, lease_owner = NULL, lease_expires_at = NULL, "
         "not_before = CASE WHEN :wait_seconds > 0 THEN now() + make_interval(secs => :wait_seconds) END"
     ),
     JobState.PAUSED: ", lease_owner = NULL, lease_expires_at = NULL",

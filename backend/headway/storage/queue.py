@@ -14,7 +14,7 @@ WITH target AS (
     SELECT id FROM jobs
     WHERE state = 'queued' AND queue = :queue AND (CAST(:id AS text) IS NULL OR id = :id)
       AND (not_before IS NULL OR not_before <= now())
-    ORDER BY priority DESC, queued_at LIMIT 1 FOR UPDATE SKIP LOCKED
+    ORDER BY priority DESC, queued_at, key LIMIT 1 FOR UPDATE SKIP LOCKED
 ), j AS (
     UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_owner = :owner,
         lease_expires_at = now() + make_interval(secs => :lease_seconds), error = NULL,

@@ -11,7 +11,7 @@ from functools import cache
 from sqlalchemy import Connection, TextClause, text
 
 from headway.storage.rows import Row, many
-from headway.storage.series import OWNED, SOURCES, Range
+from headway.storage.series import SOURCES
 
 # one JSON text of all points: row by row, decoding them took longer than all the rest of the answer
 _NEWEST = text("""
@@ -34,28 +34,27 @@ windows AS (
     FROM spans WHERE ended > began AND phase = ANY(:phases))
 """
 _TIMES = "WITH windows AS (SELECT tstzmultirange(tstzrange(:since, :until, '[]')) AS kept)"
-# of the whole curve the newest value is one look into the index
+# attempt by attempt, as each is a stretch of the index; arrays compare by their first element, so the greatest step
+# brings its value along
 _AGGREGATES = """
-SELECT wanted.name, newest.value AS current, whole.mean, whole.min, whole.max
-FROM unnest(CAST(:names AS text[]), CAST(:metrics AS int[])) AS wanted(name, metric)
-CROSS JOIN LATERAL (
-    SELECT count(*) AS points, avg(m.value) AS mean, min(m.value) AS min, max(m.value) AS max
-    {owned} AND m.metric = wanted.metric) AS whole
-LEFT JOIN LATERAL (
-    SELECT m.value {owned} AND m.metric = wanted.metric ORDER BY m.step DESC LIMIT 1) AS newest ON true
-WHERE whole.points > 0 ORDER BY wanted.name
-"""
-# in a window each row has to be looked at, once; arrays compare by their first element
-_AGGREGATES_WITHIN = """
 {windows}
-SELECT wanted.name, whole.newest[2] AS current, whole.mean, whole.min, whole.max
+SELECT wanted.name, (max(part.newest))[2] AS current, sum(part.total) / nullif(sum(part.finite), 0) AS mean,
+       min(part.low) AS min, max(part.high) AS max
 FROM unnest(CAST(:names AS text[]), CAST(:metrics AS int[])) AS wanted(name, metric)
+CROSS JOIN unnest(CAST(:attempts AS int2[]), CAST(:bounds AS int8[])) AS o(attempt, bound)
 CROSS JOIN LATERAL (
-    SELECT count(*) AS points, avg(m.value) AS mean, min(m.value) AS min, max(m.value) AS max,
-           max(ARRAY[m.step::float8, m.value]) AS newest
-    {owned} AND m.metric = wanted.metric AND m.at <@ (SELECT kept FROM windows)) AS whole
-WHERE whole.points > 0 ORDER BY wanted.name
+    SELECT {newest} AS newest, count(*) AS points, count(m.value) AS finite, sum(m.value) AS total,
+           min(m.value) AS low, max(m.value) AS high
+    {stretch}) AS part
+WHERE part.points > 0 GROUP BY wanted.name ORDER BY wanted.name
 """
+_STRETCH = (
+    "FROM {source} m WHERE m.job = :job AND m.metric = wanted.metric AND m.attempt = o.attempt AND m.step <= o.bound"
+)
+# of a whole stretch the newest is one look into the index; in a window each row has to be looked at anyhow
+_NEWEST_OF_ALL = "(SELECT ARRAY[m.step::float8, m.value] {stretch} ORDER BY m.step DESC LIMIT 1)"
+_NEWEST_WITHIN = "max(ARRAY[m.step::float8, m.value])"
+_WITHIN = " AND m.at <@ (SELECT kept FROM windows)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,28 +79,31 @@ def newest_points(connection: Connection, job_id: str, window: Window, limit: in
 
 
 def aggregates(
-    connection: Connection, job_id: str, job_key: int, names: Mapping[str, int], reach: Range, window: Window
+    connection: Connection,
+    job_id: str,
+    job_key: int,
+    names: Mapping[str, int],
+    owned: Mapping[int, int],
+    window: Window,
 ) -> list[Row]:
-    """{name, current, mean, min, max} of each metric on the effective curve that has a point in the window."""
+    """{name, current, mean, min, max} of each metric that has a point in the window; `owned`: last step by attempt."""
     parameters = {
         "job": job_key,
         "names": list(names),
         "metrics": list(names.values()),
-        "attempts": list(reach.owned),
-        "bounds": list(reach.owned.values()),
-        "from_step": reach.from_step,
-        "to_step": reach.to_step,
+        "attempts": list(owned),
+        "bounds": list(owned.values()),
     }
     if window.windows:
         parameters |= {"job_id": job_id, **_parameters(window)}
-    return many(connection.execute(_statement(window.windows, reach.include_archived), parameters))
+    return many(connection.execute(_statement(window.windows), parameters))
 
 
 @cache
-def _statement(windows: str, include_archived: bool) -> TextClause:
-    owned = OWNED.format(source=SOURCES[include_archived], side="<=")
-    shape = _AGGREGATES_WITHIN if windows else _AGGREGATES
-    return text(shape.format(owned=owned, windows=windows))
+def _statement(windows: str) -> TextClause:
+    stretch = _STRETCH.format(source=SOURCES[True]) + (_WITHIN if windows else "")
+    newest = _NEWEST_WITHIN if windows else _NEWEST_OF_ALL.format(stretch=stretch)
+    return text(_AGGREGATES.format(windows=windows, newest=newest, stretch=stretch))
 
 
 def _parameters(window: Window) -> dict[str, object]:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, text
 
 NONFINITE_NAMES = {1: "NaN", 2: "+Inf", 3: "-Inf"}
-#: Where points are, with and without the archive; and which of them count: `owned` of a `Range` as two arrays.
+#: Where points are, without and with the archive.
 SOURCES = {
     False: "training_metrics",
     True: "(SELECT * FROM training_metrics UNION ALL SELECT * FROM training_metrics_archive)",
 }
-OWNED = """
+_OWNED = """
 FROM {source} m JOIN unnest(CAST(:attempts AS int2[]), CAST(:bounds AS int8[])) AS o(attempt, bound) USING (attempt)
 WHERE m.job = :job AND m.step BETWEEN :from_step AND :to_step AND m.step {side} o.bound
 """
@@ -75,7 +75,7 @@ class Range:
 def read_series(connection: Connection, job_key: int, names: Mapping[str, int], wanted: Range) -> list[Series]:
     """The series of these metrics (name -> id), thinned where they hold more than `max_points`."""
     by_id = {metric: Series(name) for name, metric in names.items()}
-    owned = OWNED.format(source=SOURCES[wanted.include_archived], side=">" if wanted.ghosts else "<=")
+    owned = _OWNED.format(source=SOURCES[wanted.include_archived], side=">" if wanted.ghosts else "<=")
     parameters = {
         "job": job_key,
         "metrics": list(by_id),

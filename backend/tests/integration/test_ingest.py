@@ -162,6 +162,18 @@ def test_attempt_that_died_before_its_process_began_takes_no_step_from_the_curve
     assert series.steps == list(range(1, 9))
 
 
+def test_queue_is_first_come_first_served_and_a_lost_job_keeps_its_place(installation: Installation) -> None:
+    installation.query("UPDATE jobs SET state = 'cancelled' WHERE state = 'queued'")
+    jobs = [installation.submit() for _ in range(3)]
+    started: list[str] = []
+    for outcome in (Outcome.LOST, Outcome.COMPLETED, Outcome.COMPLETED, Outcome.COMPLETED):
+        row = claim_job(installation.engine, installation.runtime.signals, ME, "cpu", None)
+        assert row is not None
+        started.append(row["id"])
+        finish(installation, new_feed(row, ME), outcome)
+    assert started == [jobs[0], *jobs]
+
+
 class CommittedOnly:
     """Signals that look, at each push, whether another connection sees already what is told."""
 
