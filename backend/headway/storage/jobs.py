@@ -189,7 +189,7 @@ def move(
 
 
 _OVER = ", finished_at = now(), lease_owner = NULL, lease_expires_at = NULL"
-#: What goes with a move, by its target. A job that is queued again (lost, given back, resumed) keeps its place in the queue.
+#: What goes with a move, by its target. One that is queued again (lost, given back, resumed) keeps its place.
 _STAMPS: dict[JobState, str] = {
     JobState.QUEUED: (
         ", queued_at = coalesce(queued_at, now()), sent_at = NULL, lease_owner = NULL, lease_expires_at = NULL, "
