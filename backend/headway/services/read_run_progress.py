@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import Connection, Engine
 
-from headway.domain.series import LAST_STEP, AttemptSpan, owned_until
+from headway.domain.series import AttemptSpan, owned_until
 from headway.errors import NotFoundError
 from headway.services.read_metrics import wanted_metrics
 from headway.services.run_phases import RUN_PHASES, RunPhase, kind_phases, run_phase
@@ -22,7 +22,6 @@ from headway.storage import run_history
 from headway.storage.engine import transaction
 from headway.storage.rows import Row
 from headway.storage.run_history import Window
-from headway.storage.series import Range
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -134,6 +133,5 @@ def _aggregates(connection: Connection, job: Row, wanted: dict[str, int], window
     owned = owned_until([AttemptSpan(row["number"], row["resumed_from_step"]) for row in attempts])
     if not owned or not wanted:
         return {}
-    reach = Range(owned, -LAST_STEP, LAST_STEP, max_points=1)
-    rows = run_history.aggregates(connection, job["id"], job["key"], wanted, reach, window)
+    rows = run_history.aggregates(connection, job["id"], job["key"], wanted, owned, window)
     return {row.pop("name"): MetricAggregate(**row) for row in rows}
