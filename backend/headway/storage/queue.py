@@ -58,6 +58,7 @@ _ANY_QUEUED = text(
 _PAUSED_FOR_DISK = text("""
 SELECT j.id FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
 WHERE j.state = 'paused' AND j.error->>'class' = 'DISK_FULL' AND a.host = :host
+  AND j.updated_at < now() - interval '1 minute'
 ORDER BY j.updated_at LIMIT 100 FOR UPDATE OF j SKIP LOCKED
 """)
 
@@ -105,5 +106,5 @@ def queue_lengths(connection: Connection) -> list[Row]:
 
 
 def paused_for_disk(connection: Connection, host: str) -> list[str]:
-    """Jobs of a host that wait for room on its disk, locked."""
+    """Jobs of a host that have waited a minute for room on its disk, locked."""
     return list(connection.scalars(_PAUSED_FOR_DISK, {"host": host}))
