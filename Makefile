@@ -73,6 +73,7 @@ clean:
 	@echo "Installing the exact versions of requirements.txt"
 	@$(BIN)/python -m pip install --quiet --requirement requirements.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q backend/headway
 	@touch $@
 
 frontend/node_modules/.installed: frontend/package-lock.json .venv/.installed

@@ -56,17 +56,13 @@ class SpoolWriter:
         _close_in_forked_children(self)
 
     def log(self, step: int, /, **metrics: float) -> None:
-        """Append one record of scalars: floats or what has `__float__` (numpy scalars, tensors of one element).
+        """Append one record of scalars: floats or what has `__float__` (numpy scalars, bools, tensors of one element).
 
         About 1 µs, no I/O but for a burst that fills a segment before `housekeep` reserved the next. Never raises for a
         full disk or spool: `dropped` counts what the stated rule left out. Raises TypeError for a metric that is no
         number, ValueError for a bad name, more than 64 names, or more than 256 different sets of names; SpoolError
         after `close`.
         """
-        values = metrics.values()
-        for value in values:
-            if value.__class__ is bool:  # the one non-number that struct would take
-                raise _refusal(step, metrics)
         names = tuple(metrics)
         with self._lock:
             pack, head, size = self._find(names, _UNKNOWN)
@@ -87,7 +83,7 @@ class SpoolWriter:
             self._position = end
             self._sequence = sequence + 1
             try:
-                pack(self._map, position, head, step, at, *values, sequence)
+                pack(self._map, position, head, step, at, *metrics.values(), sequence)
             except struct.error:
                 self._take_back(position, end)
                 raise _refusal(step, metrics) from None
@@ -284,7 +280,7 @@ def _close_in_forked_children(writer: SpoolWriter) -> None:
 def _refusal(step: int, metrics: Mapping[str, Any]) -> TypeError:
     """The error that names what struct would not take."""
     for name, value in metrics.items():
-        if isinstance(value, bool) or not _packs("d", value):
+        if not _packs("d", value):
             return TypeError(
                 f"metric {name!r} is {type(value).__name__}, not a number: pass a float or a tensor of one element"
             )
