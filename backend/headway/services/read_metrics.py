@@ -48,6 +48,13 @@ class LayerView(View):
     series: list[SeriesView]
 
 
+class AttemptView(View):
+    """An attempt whose process began, and the step it went on from (null: it began anew)."""
+
+    number: int
+    resumed_from_step: int | None
+
+
 class MetricsView(View):
     """Curves of a job. `cursor` tells up to where each attempt's records are in (see channel `jobs/{id}/metrics`)."""
 
@@ -55,6 +62,7 @@ class MetricsView(View):
     names: list[str]
     series: list[SeriesView]
     layers: list[LayerView] | None = None
+    attempts: list[AttemptView]
     cursor: dict[int, int]
 
 
@@ -76,6 +84,11 @@ def read_metrics(engine: Engine, job_id: str, query: MetricsQuery) -> MetricsVie
         names=list(known),
         series=[_view(each) for each in series],
         layers=layers,
+        attempts=[
+            AttemptView(number=row["number"], resumed_from_step=_resumed_from(row))
+            for row in attempts
+            if row["resumed_from_step"] is not None
+        ],
         cursor={row["number"]: row["spool_offset"] for row in attempts},
     )
 
@@ -102,10 +115,13 @@ def _layers(
             continue
         reach = replace(whole, owned={row["number"]: bound}, ghosts=True)
         series = [_view(each) for each in read_series(connection, job_key, wanted, reach) if each.steps]
-        resumed = row["resumed_from_step"]
-        resumed_from = None if resumed == BEGAN_ANEW else resumed
-        layers.append(LayerView(attempt=row["number"], resumed_from_step=resumed_from, series=series))
+        layers.append(LayerView(attempt=row["number"], resumed_from_step=_resumed_from(row), series=series))
     return layers
+
+
+def _resumed_from(attempt: Row) -> int | None:
+    step: int | None = attempt["resumed_from_step"]
+    return None if step == BEGAN_ANEW else step
 
 
 def _view(series: Series) -> SeriesView:

@@ -399,6 +399,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List webhooks */
+        get: operations["get_webhooks"];
+        put?: never;
+        /** Register a webhook; its secret is shown this once */
+        post: operations["post_webhooks"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Forget a webhook */
+        delete: operations["delete_webhooks_webhook_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{webhook_id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a webhook was told, newest first */
+        get: operations["get_webhooks_webhook_id_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/runs/{run_id}": {
         parameters: {
             query?: never;
@@ -664,6 +716,16 @@ export interface components {
             ready_at: string | null;
         };
         /**
+         * AttemptView
+         * @description An attempt whose process began, and the step it went on from (null: it began anew).
+         */
+        AttemptView: {
+            /** Number */
+            number: number;
+            /** Resumed From Step */
+            resumed_from_step: number | null;
+        };
+        /**
          * CheckpointView
          * @description A checkpoint and where it lies, relative to its attempt's folder on its host.
          */
@@ -787,6 +849,43 @@ export interface components {
             current: number;
             /** Total */
             total: number | null;
+        };
+        /**
+         * DeliveriesView
+         * @description Deliveries of a webhook, newest first; kept 30 days.
+         */
+        DeliveriesView: {
+            /** Items */
+            items: components["schemas"]["DeliveryView"][];
+        };
+        /**
+         * DeliveryView
+         * @description One event on its way to a webhook, or there; `status` and `error` are those of the last attempt.
+         */
+        DeliveryView: {
+            /** Id */
+            id: string;
+            /** Job Id */
+            job_id: string;
+            /**
+             * Event
+             * @enum {string}
+             */
+            event: "phase.changed" | "job.completed" | "job.failed" | "job.stalled" | "metric.threshold";
+            /** State */
+            state: string;
+            /** Attempts */
+            attempts: number;
+            /** Status */
+            status: number | null;
+            /** Error */
+            error: string | null;
+            /** Created At */
+            created_at: string;
+            /** Next Attempt At */
+            next_attempt_at: string | null;
+            /** Delivered At */
+            delivered_at: string | null;
         };
         /**
          * ErrorView
@@ -1019,6 +1118,7 @@ export interface components {
             eta_low_seconds: number | null;
             /** Eta High Seconds */
             eta_high_seconds: number | null;
+            overhead: components["schemas"]["OverheadView"] | null;
             /** Liveness */
             liveness: string | null;
             /** Data Age Seconds */
@@ -1186,6 +1286,8 @@ export interface components {
              * @default null
              */
             layers: components["schemas"]["LayerView"][] | null;
+            /** Attempts */
+            attempts: components["schemas"]["AttemptView"][];
             /** Cursor */
             cursor: {
                 [key: string]: number;
@@ -1213,6 +1315,31 @@ export interface components {
             token: string;
         };
         /**
+         * NewWebhookView
+         * @description A webhook just made: the only time its secret is shown.
+         */
+        NewWebhookView: {
+            /** Id */
+            id: string;
+            /** Url */
+            url: string;
+            /** Events */
+            events: ("phase.changed" | "job.completed" | "job.failed" | "job.stalled" | "metric.threshold")[];
+            /** Job Id */
+            job_id: string | null;
+            /** Kind */
+            kind: string | null;
+            threshold: components["schemas"]["ThresholdRequest"] | null;
+            /** Owner */
+            owner: string;
+            /** Pending */
+            pending: number;
+            /** Created At */
+            created_at: string;
+            /** Secret */
+            secret: string;
+        };
+        /**
          * OperationsView
          * @description What is under way, what it waits in, and where it runs.
          */
@@ -1235,6 +1362,18 @@ export interface components {
             type: string;
             /** Title */
             title: string;
+        };
+        /**
+         * OverheadView
+         * @description What telling its progress costs a job: µs a call of `job.log`, and the share of its time, in percent.
+         */
+        OverheadView: {
+            /** Us Per Call */
+            us_per_call: number | null;
+            /** Percent Of Step */
+            percent_of_step: number | null;
+            /** Calls */
+            calls: number;
         };
         /**
          * PhaseSpec
@@ -1465,11 +1604,8 @@ export interface components {
             steps: number[];
             /** Values */
             values: (number | null)[];
-            /**
-             * Nonfinite
-             * @default {}
-             */
-            nonfinite: {
+            /** Nonfinite */
+            nonfinite?: {
                 [key: string]: string;
             };
         };
@@ -1630,6 +1766,7 @@ export interface components {
             eta_low_seconds: number | null;
             /** Eta High Seconds */
             eta_high_seconds: number | null;
+            overhead: components["schemas"]["OverheadView"] | null;
             /** Liveness */
             liveness: string | null;
             /** Data Age Seconds */
@@ -1721,6 +1858,24 @@ export interface components {
             created_at: string;
             /** Finished At */
             finished_at: string | null;
+        };
+        /**
+         * ThresholdRequest
+         * @description Told once a job, when the metric first lies above, or below, the value.
+         */
+        ThresholdRequest: {
+            /** Metric */
+            metric: string;
+            /**
+             * Above
+             * @default null
+             */
+            above: number | null;
+            /**
+             * Below
+             * @default null
+             */
+            below: number | null;
         };
         /**
          * TokenRequest
@@ -1867,6 +2022,71 @@ export interface components {
             at_percent: number | null;
             /** Comparisons */
             comparisons: components["schemas"]["ComparisonView"][];
+        };
+        /**
+         * WebhookRequest
+         * @description Where to send what; of one job, of one kind, or of all.
+         */
+        WebhookRequest: {
+            /**
+             * Url
+             * @description http or https; redirects are not followed.
+             */
+            url: string;
+            /** Events */
+            events: ("phase.changed" | "job.completed" | "job.failed" | "job.stalled" | "metric.threshold")[];
+            /**
+             * Secret
+             * @description Signs deliveries; made if left out.
+             * @default null
+             */
+            secret: string | null;
+            /**
+             * Job Id
+             * @default null
+             */
+            job_id: string | null;
+            /**
+             * Kind
+             * @default null
+             */
+            kind: string | null;
+            /**
+             * @description Of the event `metric.threshold`.
+             * @default null
+             */
+            threshold: components["schemas"]["ThresholdRequest"] | null;
+        };
+        /**
+         * WebhookView
+         * @description A webhook without its secret; `pending` deliveries wait to be sent.
+         */
+        WebhookView: {
+            /** Id */
+            id: string;
+            /** Url */
+            url: string;
+            /** Events */
+            events: ("phase.changed" | "job.completed" | "job.failed" | "job.stalled" | "metric.threshold")[];
+            /** Job Id */
+            job_id: string | null;
+            /** Kind */
+            kind: string | null;
+            threshold: components["schemas"]["ThresholdRequest"] | null;
+            /** Owner */
+            owner: string;
+            /** Pending */
+            pending: number;
+            /** Created At */
+            created_at: string;
+        };
+        /**
+         * WebhooksView
+         * @description All webhooks, newest first.
+         */
+        WebhooksView: {
+            /** Items */
+            items: components["schemas"]["WebhookView"][];
         };
         /**
          * WorkerView
@@ -2764,6 +2984,130 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_webhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhooksView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_webhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WebhookRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NewWebhookView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_webhooks_webhook_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_webhooks_webhook_id_deliveries: {
+        parameters: {
+            query?: {
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                webhook_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeliveriesView"];
+                };
             };
             /** @description What went wrong */
             default: {
