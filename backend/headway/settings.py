@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from functools import cached_property, lru_cache
 from ipaddress import ip_address
@@ -95,6 +96,11 @@ class Settings(BaseSettings):
     headway_shared_dir: AbsolutePath | None = Field(
         None, description="A folder all hosts see; artifacts are read from there when a host lacks them."
     )
+    headway_host_name: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9_.-]{0,100}$",
+        description="What this machine is called among the hosts; by default its own name.",
+    )
     headway_slots: SlotsText = Field(
         "gpu=1,cpu=2,io=2,system=2", description="How many jobs of each queue a worker runs at once, as `queue=n,...`."
     )
@@ -153,6 +159,11 @@ class Settings(BaseSettings):
                 "code. Set HEADWAY_HOST=127.0.0.1 or leave HEADWAY_AUTH on."
             )
         return self
+
+    @cached_property
+    def host_name(self) -> str:
+        """What this machine is called."""
+        return self.headway_host_name or socket.gethostname()
 
     @cached_property
     def slots(self) -> dict[str, int]:

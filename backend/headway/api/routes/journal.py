@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from functools import partial
 from pathlib import Path
 
@@ -55,20 +54,20 @@ def checkpoints(call: Call, job_id: str) -> CheckpointsView:
 
 async def download(call: Call, checkpoint_id: str) -> web.StreamResponse:
     """The files of a checkpoint as a tar archive."""
-    engine, data_dir = call.api.runtime.engine, call.api.runtime.settings.headway_data_dir
+    engine, settings = call.api.runtime.engine, call.api.runtime.settings
     found = await call.api.pool.run(partial(read_journal.get_checkpoint, engine, checkpoint_id))
-    folder = await asyncio.to_thread(_folder_of, found, data_dir)
+    folder = await asyncio.to_thread(_folder_of, found, settings.headway_data_dir, settings.host_name)
     from headway.api.tar import stream_folder  # tarfile costs a twentieth of the start
 
     return await stream_folder(call.request, folder, f"{found.job_id}-step-{found.step}")
 
 
-def _folder_of(checkpoint: CheckpointView, data_dir: Path) -> Path:
+def _folder_of(checkpoint: CheckpointView, data_dir: Path, this_host: str) -> Path:
     """Where it lies here. Raises NotFoundError for one that is gone, elsewhere, or leads out of the jobs' folder."""
     jobs = (data_dir / "jobs").resolve()
     folder = (jobs / checkpoint.job_id / str(checkpoint.attempt) / checkpoint.path).resolve()
     if folder == jobs or not folder.is_relative_to(jobs) or not folder.exists():
-        where = "here" if checkpoint.host == socket.gethostname() else f"on the host {checkpoint.host}, not here"
+        where = "here" if checkpoint.host == this_host else f"on the host {checkpoint.host}, not here"
         raise NotFoundError(f"the files of checkpoint {checkpoint.id} were {where}, and are not in this data directory")
     return folder
 
