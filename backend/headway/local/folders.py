@@ -12,7 +12,7 @@ from headway.errors import LocalServiceError
 from headway.local.account import ACCOUNT, may_enter, service_account
 
 _LOCK_FILE = "headway.lock"
-_OURS = (_LOCK_FILE, "jobs", "token")
+_OURS = (_LOCK_FILE, "jobs", "token", "workers")
 # Not XDG_RUNTIME_DIR: that one vanishes when the user logs out, and Postgres' socket with it.
 _RUNTIME_PARENT = Path("/tmp")
 

@@ -148,5 +148,4 @@ def _queue_dependents(connection: Connection, row: Row) -> list[Row]:
     if row["state"] != JobState.COMPLETED:
         return []
     queued = queue_store.queue_ready_waiters(connection, row["id"])
-    rows = (job_store.get_job(connection, job_id) for job_id, _ in queued)
-    return [each for each in rows if each is not None]
+    return job_store.get_jobs(connection, [job_id for job_id, _ in queued])

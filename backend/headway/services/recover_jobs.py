@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from headway.domain.endings import Ending, Outcome, Patience
 from headway.domain.failures import Failure, FailureClass
@@ -23,6 +23,7 @@ from headway.storage.rows import Row
 MESSAGE_LOST_AFTER_SECONDS = 5.0
 
 _LOST = Failure(FailureClass.WORKER_LOST, "its worker was lost: the lease on the job ran out")
+_DIED = Failure(FailureClass.WORKER_LOST, "its worker died")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,26 +50,33 @@ def recover_jobs(
     """
     changed: list[Row] = []
     with transaction(engine) as connection:
-        for job_id in queue_store.expired(connection, lease_seconds):
-            row = job_store.get_job(connection, job_id)
-            if row is None:
-                continue
-            progressed = any(c["attempt"] == row["attempt"] for c in journal.checkpoints_of(connection, job_id))
-            settled = settle_job(
-                connection, job_id, Ending(Outcome.LOST, _LOST, progressed), patience, attempt=row["attempt"]
-            )
-            if settled is not None:
-                changed.append(settled)
-        for job_id, _ in queue_store.queue_ready_waiters(connection):
-            row = job_store.get_job(connection, job_id)
-            if row is not None:
-                changed.append(row)
+        changed += _settle_lost(connection, queue_store.expired(connection, lease_seconds), _LOST, patience)
+        changed += job_store.get_jobs(connection, [id for id, _ in queue_store.queue_ready_waiters(connection)])
         for job_id in queue_store.paused_for_disk(connection, roomy_host) if roomy_host else ():
             row = job_store.move(connection, job_id, JobState.QUEUED, {"error": None}, sources=[JobState.PAUSED])
             if row is not None:
                 changed.append(row)
     wake_and_announce(signals, changed)
     return Recovered(len(changed), _send_again(engine, signals, empty_queues()))
+
+
+def give_back(engine: Engine, signals: Signals, patience: Patience, owner: str) -> int:
+    """Take in hand what a worker held that is dead for sure, without waiting for its leases; how many jobs moved."""
+    with transaction(engine) as connection:
+        changed = _settle_lost(connection, queue_store.held_by(connection, owner), _DIED, patience)
+    wake_and_announce(signals, changed)
+    return len(changed)
+
+
+def _settle_lost(connection: Connection, job_ids: Sequence[str], why: Failure, patience: Patience) -> list[Row]:
+    """Jobs that lost their worker, locked, go where their endings take them."""
+    settled: list[Row] = []
+    for row in job_store.get_jobs(connection, job_ids):
+        progressed = any(c["attempt"] == row["attempt"] for c in journal.checkpoints_of(connection, row["id"]))
+        ending = Ending(Outcome.LOST, why, progressed)
+        moved = settle_job(connection, row["id"], ending, patience, attempt=row["attempt"])
+        settled += [moved] if moved else []
+    return settled
 
 
 def _send_again(engine: Engine, signals: Signals, queues: Sequence[str]) -> int:

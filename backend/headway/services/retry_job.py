@@ -64,8 +64,7 @@ def retry_job(engine: Engine, signals: Signals, job_id: str, request: RetryReque
             retry_of=job_id,
         )
         place_jobs(connection, [draft])
-        changed = _take_over(connection, old, draft.id)
-        rows = [row for row in (job_store.get_job(connection, each) for each in changed) if row is not None]
+        rows = job_store.get_jobs(connection, _take_over(connection, old, draft.id))
     wake_and_announce(signals, rows)
     return job_view(next(row for row in rows if row["id"] == draft.id))
 

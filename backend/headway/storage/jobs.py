@@ -25,6 +25,8 @@ JOB_COLUMNS = """
 
 _GET = text(f"SELECT {JOB_COLUMNS} FROM jobs j WHERE j.id = :id")
 
+_GET_MANY = text(f"SELECT {JOB_COLUMNS} FROM jobs j WHERE j.id = ANY(:ids) ORDER BY j.created_at, j.id")
+
 _GET_BY_STUDY = text(
     f"SELECT {JOB_COLUMNS} FROM jobs j WHERE j.study_id = ANY(:studies) ORDER BY j.study_id, j.study_position"
 )
@@ -91,6 +93,11 @@ def insert_dependencies(connection: Connection, pairs: Iterable[tuple[str, str]]
 def get_job(connection: Connection, job_id: str) -> Row | None:
     """One job with what it depends on."""
     return one(connection.execute(_GET, {"id": job_id}))
+
+
+def get_jobs(connection: Connection, job_ids: Iterable[str]) -> list[Row]:
+    """These jobs, in the order of their making."""
+    return many(connection.execute(_GET_MANY, {"ids": list(job_ids)}))
 
 
 def list_jobs(connection: Connection, wanted: JobFilter) -> list[Row]:

@@ -50,8 +50,15 @@ SELECT id FROM jobs WHERE state IN ('running', 'pausing', 'cancelling') AND leas
 ORDER BY lease_expires_at LIMIT 100 FOR UPDATE SKIP LOCKED
 """)
 
-_ANY_QUEUED = text(
-    "SELECT EXISTS (SELECT 1 FROM jobs WHERE state = 'queued' AND queue = :queue "
+# waits for the row of a transaction that a killed worker left open, unlike the reaper, which comes again
+_HELD_BY = text(
+    "SELECT id FROM jobs WHERE state IN ('running', 'pausing', 'cancelling') AND lease_owner = :owner "
+    "ORDER BY id FOR UPDATE"
+)
+
+_QUEUES_WITH_WORK = text(
+    "SELECT queue FROM unnest(CAST(:queues AS text[])) AS wanted(queue) WHERE EXISTS ("
+    "SELECT 1 FROM jobs WHERE state = 'queued' AND jobs.queue = wanted.queue "
     "AND (not_before IS NULL OR not_before <= now()))"
 )
 
@@ -95,9 +102,14 @@ def expired(connection: Connection, lease_seconds: float) -> list[str]:
     return list(connection.scalars(_EXPIRED, {"lease_seconds": lease_seconds}))
 
 
-def any_queued(connection: Connection, queue: str) -> bool:
-    """Whether a job of the queue waits for a worker."""
-    return bool(connection.scalar(_ANY_QUEUED, {"queue": queue}))
+def held_by(connection: Connection, owner: str) -> list[str]:
+    """The jobs that a worker holds, locked."""
+    return list(connection.scalars(_HELD_BY, {"owner": owner}))
+
+
+def queues_with_work(connection: Connection, queues: Sequence[str]) -> list[str]:
+    """Those of the queues in which a job waits for a worker."""
+    return list(connection.scalars(_QUEUES_WITH_WORK, {"queues": list(queues)}))
 
 
 def queue_lengths(connection: Connection) -> list[Row]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from celery.signals import worker_ready, worker_shutting_down
 
 from headway.bootstrap import RUN_JOB, Runtime, make_celery, open_runtime
 from headway.domain.endings import Patience
+from headway.errors import UnavailableError
 from headway.logs import configure_logging
 from headway.parent_death import end_with_parent
 from headway.services.claim_job import Claimant
@@ -25,6 +27,8 @@ from headway.storage.engine import transaction
 from headway.storage.ids import new_id
 from headway.storage.partitions import ensure_partitions
 from headway.workers.courier import Courier
+from headway.workers.lifeline import Lifeline
+from headway.workers.lookout import Lookout
 from headway.workers.presence import Presence
 from headway.workers.run_job import JobRunner
 from headway.workers.slots import Slots
@@ -46,16 +50,22 @@ def serve(settings: Settings, queues: Sequence[str], beat: bool = False) -> None
     app = make_celery(settings)
     slots = {queue: settings.slots.get(queue, 1) for queue in queues}
     claimant = Claimant(new_id(), socket.gethostname(), settings.headway_lease_seconds)
-    runner = JobRunner(runtime, claimant, Slots(slots))
+    free = Slots(slots)
+    runner = JobRunner(runtime, claimant, free)
+    lifeline = Lifeline(settings.headway_data_dir, claimant.host, claimant.owner)
+    lookout = Lookout(runtime, lifeline, free)
     register_tasks(app, runtime, runner)
-    worker_shutting_down.connect(lambda **_: runner.shut_down(), weak=False)
+    worker_shutting_down.connect(lambda **_: (lookout.close(), runner.shut_down()), weak=False)
+    worker_ready.connect(lambda sender, **_: lookout.start(_in_pool(sender.pool, runner)), weak=False)
+    with suppress(UnavailableError):  # while its slots are free; the lookout tries again
+        lookout.give_back_of_dead()
     presence = Presence(runtime, claimant, slots)
-    ticks = _beat(app, settings) if beat else None
+    ticks = make_beat(app, settings) if beat else None
     courier = Courier(runtime) if beat else None
     if ticks:
         worker_ready.connect(lambda **_: ticks.start(), weak=False)
         # what was lost while no Beat ran is taken in hand now, not at the first tick
-        worker_ready.connect(lambda **_: _ask_to_recover(app), weak=False)
+        worker_ready.connect(lambda **_: ask_to_recover(app), weak=False)
     log.info("worker starts", queues=list(queues), slots=slots, beat=beat, worker=claimant.owner)
     try:
         app.Worker(
@@ -70,15 +80,23 @@ def serve(settings: Settings, queues: Sequence[str], beat: bool = False) -> None
             redirect_stdouts=False,
         ).start()
     finally:
+        lookout.close()
         if ticks:
             ticks.service.stop()
         if courier:
             courier.close()
         presence.close()
         runtime.close()
+        lifeline.close()
 
 
-def _ask_to_recover(app: Celery) -> None:
+def _in_pool(pool: Any, runner: JobRunner) -> Callable[[str], None]:
+    """Run what a queue holds in Celery's pool, which a shutdown waits for."""
+    return lambda queue: pool.apply_async(runner.run, (queue,), callback=lambda _: None)
+
+
+def ask_to_recover(app: Celery) -> None:
+    """Have lost jobs looked for now; without Redis, at Beat's first tick."""
     try:
         app.send_task(RECOVER_JOBS, queue="system", retry=False)
     except Exception as error:
@@ -90,7 +108,7 @@ def register_tasks(app: Celery, runtime: Runtime, runner: JobRunner) -> None:
     settings = runtime.settings
 
     def run_job(job_id: str, queue: str) -> None:
-        runner.run(job_id, queue)
+        runner.run(queue)
 
     def recover() -> None:
         recovered = recover_jobs(
@@ -118,7 +136,7 @@ def has_room(data_dir: Path) -> bool:
     return shutil.disk_usage(data_dir).free > ROOM_TO_GO_ON_BYTES
 
 
-def _beat(app: Celery, settings: Settings) -> Any:
+def make_beat(app: Celery, settings: Settings) -> Any:
     """Beat in a thread, its schedule in memory: every tick is idempotent, so nothing needs to be remembered."""
     recover_every = settings.headway_recover_interval_seconds
     app.conf.beat_schedule = {

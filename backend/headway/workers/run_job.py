@@ -31,39 +31,38 @@ class JobRunner:
         """Claim nothing more; running jobs leave a checkpoint within their grace and are given back."""
         self._shutting_down.set()
 
-    def run(self, job_id: str, queue: str) -> None:
-        """Run this job if it can be claimed and a slot is free, then what else its queue holds.
+    def run(self, queue: str) -> None:
+        """Run what the queue holds, first come first served, while a slot is free.
 
-        Without a free slot the message is dropped: whoever holds the slots looks into the queue again after freeing
-        one, so that a job whose message came in between is not left behind.
+        Whichever job's message came: one that lost its worker keeps its place before those that wait. Without a free
+        slot the message is dropped: whoever holds the slots looks into the queue again after freeing one, and each
+        worker's lookout every second, so that a job whose message came in between is not left behind.
         """
-        wanted: str | None = job_id
         while not self._shutting_down.is_set() and self._slots.take(queue):
             try:
-                self._run_claimable(queue, wanted)
+                self._run_claimable(queue)
             except UnavailableError as error:
                 log.warning("claim put off until Postgres is back", reason=str(error))
                 return
             finally:
                 self._slots.give_back(queue)
-            wanted = None
             if not self._any_queued(queue):
                 return
 
-    def _run_claimable(self, queue: str, job_id: str | None) -> None:
-        row = self._claim(queue, job_id)
+    def _run_claimable(self, queue: str) -> None:
+        row = self._claim(queue)
         while row is not None:
             Supervisor(self._runtime, self._claimant, row, self._shutting_down.is_set).run()
-            row = self._claim(queue, None)
+            row = self._claim(queue)
 
-    def _claim(self, queue: str, job_id: str | None) -> Row | None:
+    def _claim(self, queue: str) -> Row | None:
         if self._shutting_down.is_set():
             return None
-        return claim_job(self._runtime.engine, self._runtime.signals, self._claimant, queue, job_id)
+        return claim_job(self._runtime.engine, self._runtime.signals, self._claimant, queue, None)
 
     def _any_queued(self, queue: str) -> bool:
         try:
             with transaction(self._runtime.engine) as connection:
-                return queue_store.any_queued(connection, queue)
+                return bool(queue_store.queues_with_work(connection, [queue]))
         except UnavailableError:
             return False

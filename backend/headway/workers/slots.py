@@ -21,6 +21,16 @@ class Slots:
             self._free[queue] -= 1
             return True
 
+    def free(self, queue: str) -> int:
+        """How many are free now."""
+        with self._lock:
+            return self._free.get(queue, 0)
+
+    def free_queues(self) -> list[str]:
+        """The queues with a free slot."""
+        with self._lock:
+            return [queue for queue, free in self._free.items() if free > 0]
+
     def give_back(self, queue: str) -> None:
         """Free a slot that was taken."""
         with self._lock:
