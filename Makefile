@@ -20,11 +20,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export npm_config_update_notifier := false
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup demo up test check bench bench-peers chaos clean
+.PHONY: help setup demo up cluster compose-smoke test check bench bench-peers chaos clean
 
 help:
 	@echo "make demo    run a real study end to end, and show its progress here and in the dashboard"
 	@echo "make up      start Headway and stay (Ctrl-C stops everything)"
+	@echo "make cluster start it with nginx before three API instances, and stay"
+	@echo "make compose-smoke   run what docker-compose.yml says as processes here, and a study through it"
 	@echo "make test    all tests, backend and frontend, with their counts"
 	@echo "make check   formatting, lint, types and import rules, backend and frontend"
 	@echo "make bench   measure, and print a table a bench (make bench-peers first: other trackers beside ours)"
@@ -38,6 +40,12 @@ demo: setup
 
 up: setup
 	@exec $(BIN)/headway up
+
+cluster: setup
+	@exec $(BIN)/headway cluster
+
+compose-smoke: setup
+	@exec $(BIN)/python scripts/compose_smoke.py
 
 test: setup
 	@sh scripts/test-tools

@@ -1,4 +1,4 @@
-"""Commands that run Headway itself: up, api, worker, migrate, open, doctor, demo."""
+"""Commands that run Headway itself: up, cluster, api, worker, beat, migrate, open, doctor, demo."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    for command in (up, api, worker, migrate, open_dashboard, doctor, demo):
+    for command in (up, cluster, api, worker, beat, migrate, open_dashboard, doctor, demo):
         app.command(name=_NAMES.get(command.__name__))(command)
 
 
@@ -24,6 +24,20 @@ def up() -> None:
 
     try:
         with started(get_settings(), _say) as installation:
+            installation.watch()
+    except KeyboardInterrupt:
+        _say("Stopped.")
+
+
+def cluster(
+    instances: Annotated[int, typer.Option(min=1, max=16, help="API instances behind nginx.")] = 3,
+) -> None:
+    """Start everything as `up` does, but with nginx before several API instances, until Ctrl-C."""
+    from headway.local.cluster import cluster_started
+    from headway.settings import get_settings
+
+    try:
+        with cluster_started(get_settings(), instances, _say) as installation:
             installation.watch()
     except KeyboardInterrupt:
         _say("Stopped.")
@@ -44,7 +58,7 @@ def api() -> None:
 
 def worker(
     queues: Annotated[str, typer.Option(help="Queues to take jobs from, comma separated.")] = "gpu,cpu,io",
-    beat: Annotated[
+    with_beat: Annotated[
         bool, typer.Option("--beat", help="Run the periodic tasks' clock too: once an installation.")
     ] = False,
 ) -> None:
@@ -60,7 +74,18 @@ def worker(
         raise InvalidInputError(FieldProblem("--queues", f"{unknown or queues!r}: choose from {', '.join(QUEUES)}"))
     from headway.workers.app import serve
 
-    serve(get_settings(), names, beat)
+    serve(get_settings(), names, with_beat)
+
+
+def beat() -> None:
+    """Run the periodic tasks' clock alone, for workers without --beat: once an installation (twice does no harm)."""
+    from headway.parent_death import end_with_parent
+
+    end_with_parent()
+    from headway.settings import get_settings
+    from headway.workers.beat import serve
+
+    serve(get_settings())
 
 
 def migrate() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 SERVICES, HEADWAY = "services", "headway"
@@ -16,20 +16,26 @@ _RETRIES = 1_000_000  # the n-th waits n seconds: it never gives up, and after a
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """One managed process. Groups start and stop as wholes: services first and last."""
+    """One managed process. Groups start and stop as wholes: services first and last.
+
+    What `serves` answers HTTP and is started before the rest. `environment` is added to what all of them learn, and
+    lies in a file: no secrets.
+    """
 
     name: str
     command: list[str]
     group: str = HEADWAY
     stop_signal: str = "TERM"
     stop_seconds: float = 5.0
+    serves: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def headway_programs(grace_seconds: float) -> list[Program]:
     """The API and the two workers, which have `grace_seconds` for checkpoints and a margin to record them."""
     stop_seconds = grace_seconds + _STOP_MARGIN_SECONDS
     return [
-        Program("api", headway_command("api")),
+        Program("api", headway_command("api"), serves=True),
         Program("worker-jobs", headway_command("worker", "--queues", "gpu,cpu,io"), stop_seconds=stop_seconds),
         Program("worker-system", headway_command("worker", "--queues", "system", "--beat"), stop_seconds=stop_seconds),
     ]
@@ -87,6 +93,7 @@ def _program(program: Program, data_dir: Path) -> dict[str, object]:
     return {
         "command": shlex.join(program.command),
         "directory": data_dir,
+        "environment": ",".join(f'{name}="{value}"' for name, value in program.environment.items()),
         "umask": "077",
         "autostart": str(program.group == SERVICES).lower(),
         "autorestart": "true",

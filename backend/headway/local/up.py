@@ -91,14 +91,14 @@ def started(settings: Settings, say: Say, programs: list[Program] | None = None)
             try:
                 installation = Installation(running, manager, data_dir, say)
                 say(f"Dashboard: {running.dashboard}")
-                _bring_up(installation)
+                _bring_up(installation, [program.name for program in table if program.serves])
                 yield installation
             finally:
                 manager.stop(grace + _STOP_MARGIN_SECONDS)
                 shutil.rmtree(runtime_dir(data_dir), ignore_errors=True)
 
 
-def _bring_up(installation: Installation) -> None:
+def _bring_up(installation: Installation, serving: list[str]) -> None:
     from headway.storage.migrate import upgrade
 
     running = installation.running
@@ -106,9 +106,10 @@ def _bring_up(installation: Installation) -> None:
     postgres.wait_ready(running.database_url)
     valkey.wait_ready(running.redis_url)
     upgrade(running.database_url)
-    installation.manager.start(HEADWAY, "api")  # alone, so that it answers sooner; the workers take their time
+    for name in serving:  # alone, so that they answer sooner; the workers take their time
+        installation.manager.start(HEADWAY, name)
     if not wait_until(lambda: _answers(running), READY_SECONDS):
-        log = log_file(installation.data_dir, "api")
+        log = log_file(installation.data_dir, serving[-1])
         raise LocalServiceError(f"The API does not answer after {READY_SECONDS:.0f} s. The end of {log}:\n{_tail(log)}")
     installation.manager.start(HEADWAY)
     installation.say(f"Ready after {time.monotonic() - began:.1f} s. Ctrl-C stops everything.")

@@ -42,7 +42,7 @@ def worker(*, stubborn: bool) -> None:
 
 def up(worker_role: str) -> int:
     programs = [
-        Program("api", [sys.executable, __file__, "api"]),
+        Program("api", [sys.executable, __file__, "api"], serves=True),
         Program("worker-jobs", [sys.executable, __file__, worker_role], stop_seconds=60),
     ]
     try:
