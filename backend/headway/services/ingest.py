@@ -9,24 +9,25 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Engine
 
 from headway.domain import eta
-from headway.domain.progress import Snapshot
+from headway.domain.progress import Snapshot, apply
 from headway.realtime.channels import Message
-from headway.services.feed import Drained, Feed, folded, log_lines
+from headway.services.feed import Drained, Feed, domain_event, folded, log_lines
 from headway.services.progress_json import progress_json
 from headway.services.pushes import drain_messages
+from headway.services.sum_metrics import PhaseEntry, sums_of
 from headway.spool.reader import Batch
 from headway.spool.reader import Event as SpoolEvent
 from headway.spool.records import EventKind
 from headway.storage import artifacts as artifact_store
 from headway.storage import attempts as attempt_store
 from headway.storage import jobs as job_store
-from headway.storage import journal
+from headway.storage import journal, metric_sums, run_history
 from headway.storage import metrics as metric_store
 from headway.storage.engine import transaction
 from headway.storage.ids import new_id
@@ -47,12 +48,13 @@ def ingest(engine: Engine, feed: Feed, drained: Drained) -> Ingested:
     lines = log_lines(drained.batch.events) + drained.lines
     with transaction(engine) as connection:
         row = _write_job(connection, feed, drained.batch, snapshot, forecaster, len(lines))
-        if not _move_offsets(connection, feed, drained):
+        received_at = _move_offsets(connection, feed, drained)
+        if received_at is None:
             connection.rollback()
             return _already_taken(engine, feed, drained)
         last_log = row["logs_count"] if row else job_store.count_logs(connection, feed.job_id, len(lines))
         journal.add_logs(connection, feed.job_id, feed.attempt, last_log, lines)
-        new_ids = _write_metrics(connection, feed, drained.batch)
+        new_ids = _write_metrics(connection, feed, drained.batch, received_at)
         checkpoints = _checkpoint_rows(feed, drained.batch.events) if row else []
         if row:
             _write_owned(connection, feed, drained.batch.events, checkpoints)
@@ -86,7 +88,7 @@ def _write_job(
     )
 
 
-def _move_offsets(connection: Connection, feed: Feed, drained: Drained) -> bool:
+def _move_offsets(connection: Connection, feed: Feed, drained: Drained) -> datetime | None:
     return attempt_store.move_offsets(
         connection,
         feed.job_id,
@@ -109,7 +111,7 @@ def _already_taken(engine: Engine, feed: Feed, drained: Drained) -> Ingested:
     return Ingested(row)
 
 
-def _write_metrics(connection: Connection, feed: Feed, batch: Batch) -> dict[str, int]:
+def _write_metrics(connection: Connection, feed: Feed, batch: Batch, received_at: datetime) -> dict[str, int]:
     if not batch.metrics:
         return {}
     names = dict.fromkeys(name for group in batch.metrics for name in group.names)
@@ -123,9 +125,27 @@ def _write_metrics(connection: Connection, feed: Feed, batch: Batch) -> dict[str
         attempt=feed.attempt,
         rows=batch.metrics,
         ids=feed.metric_ids | new_ids,
-        received_at=datetime.now(UTC),
+        received_at=received_at,
     )
+    sums = sums_of(batch.metrics, feed.metric_ids | new_ids, _phases_entered(connection, feed, batch))
+    metric_sums.add(connection, feed.job_key, feed.attempt, sums)
     return new_ids
+
+
+def _phases_entered(connection: Connection, feed: Feed, batch: Batch) -> list[PhaseEntry]:
+    """The phase that ran when the batch began, then those entered in it."""
+    snapshot = feed.snapshot
+    phase = snapshot.phase
+    if phase is None and feed.spool_offset:
+        # what a worker that died had not drained yet: its snapshot died with it
+        phase = run_history.last_phase(connection, feed.job_id, feed.attempt)
+    entries: list[PhaseEntry] = [(0.0, phase or "")]
+    for event in batch.events:
+        change = domain_event(event.kind, event.at, event.data) if event.kind in _OF_PHASES else None
+        if change:
+            snapshot = apply(snapshot, change)
+            entries.append((event.at, snapshot.phase or ""))
+    return entries
 
 
 def _write_owned(
@@ -151,6 +171,7 @@ def _write_owned(
             )
 
 
+_OF_PHASES = frozenset({EventKind.PLAN, EventKind.PHASE_STARTED, EventKind.PHASE_FINISHED})
 _JOURNALLED = {
     EventKind.PHASE_STARTED: "phase.started",
     EventKind.PHASE_FINISHED: "phase.finished",

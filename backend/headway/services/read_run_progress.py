@@ -14,6 +14,7 @@ from headway.domain.series import AttemptSpan, owned_until
 from headway.errors import NotFoundError
 from headway.services.read_metrics import wanted_metrics
 from headway.services.run_phases import RUN_PHASES, RunPhase, kind_phases, run_phase
+from headway.services.sum_metrics import read_sums
 from headway.services.views import JobView, job_view
 from headway.storage import attempts as attempt_store
 from headway.storage import jobs as job_store
@@ -133,5 +134,8 @@ def _aggregates(connection: Connection, job: Row, wanted: dict[str, int], window
     owned = owned_until([AttemptSpan(row["number"], row["resumed_from_step"]) for row in attempts])
     if not owned or not wanted:
         return {}
-    rows = run_history.aggregates(connection, job["id"], job["key"], wanted, owned, window)
+    if window.since or window.until:
+        rows = run_history.aggregates(connection, job["id"], job["key"], wanted, owned, window)
+    else:
+        rows = [row for row in read_sums(connection, job, owned, window.phases) if row["name"] in wanted]
     return {row.pop("name"): MetricAggregate(**row) for row in rows}

@@ -24,6 +24,14 @@ SELECT coalesce(json_agg(newest ORDER BY revision), '[]')::text FROM (
     ORDER BY revision DESC LIMIT :limit) AS newest
 """)
 
+_PHASE_EVENTS = text(
+    "SELECT at, type, data FROM job_events WHERE job_id = :job_id "
+    "AND type IN ('job.running', 'phase.started', 'phase.finished') ORDER BY no"
+)
+_LAST_PHASE = text(
+    "SELECT phase FROM progress_history WHERE job_id = :job_id AND attempt = :attempt ORDER BY revision DESC LIMIT 1"
+)
+
 # a phase lasts from its point to the next change of phase; those points are never thinned away
 _WINDOWS = """
 WITH spans AS (
@@ -76,6 +84,16 @@ class Window:
 def newest_points(connection: Connection, job_id: str, window: Window, limit: int) -> list[Row]:
     """The newest points of the history, in order; `at` in Unix seconds."""
     return json.loads(connection.scalar(_NEWEST, {"job_id": job_id, "limit": limit, **_parameters(window)}) or "[]")
+
+
+def phase_events(connection: Connection, job_id: str) -> list[Row]:
+    """{at, type, data} of the events that tell which phase runs: attempts that begin, phases entered and left."""
+    return many(connection.execute(_PHASE_EVENTS, {"job_id": job_id}))
+
+
+def last_phase(connection: Connection, job_id: str, attempt: int) -> str | None:
+    """The phase in which an attempt was seen last."""
+    return connection.scalar(_LAST_PHASE, {"job_id": job_id, "attempt": attempt})
 
 
 def aggregates(

@@ -11,6 +11,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Double,
     ForeignKey,
@@ -109,6 +110,7 @@ jobs = Table(
     Index("ix_jobs_queue", "queue", text("priority DESC"), "queued_at", postgresql_where=text("state = 'queued'")),
     Index("ix_jobs_held", "lease_expires_at", postgresql_where=text("state IN ('running', 'pausing', 'cancelling')")),
     Index("ix_jobs_state", "state", "updated_at"),
+    Index("ix_jobs_finished_at", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
 )
 
 job_dependencies = Table(
@@ -129,6 +131,7 @@ attempts = Table(
     Column("resumed_from_step", BigInteger),
     Column("spool_offset", BigInteger, nullable=False, server_default="0"),
     Column("output_offset", BigInteger, nullable=False, server_default="0"),
+    _time("drained_at"),
     Column("outcome", Text),
     Column("error", JSONB),
     _time("started_at", default_now=True),
@@ -178,6 +181,23 @@ job_metrics = Table(
     comment="which metrics a job has; kept so that no query scans the series for their names",
 )
 
+metric_sums = Table(
+    "metric_sums",
+    metadata,
+    Column("job", Integer, ForeignKey("jobs.key", ondelete="CASCADE"), primary_key=True),
+    Column("attempt", SmallInteger, primary_key=True),
+    Column("phase", Text, primary_key=True, comment="as the kind calls it; empty outside of any"),
+    Column("metric", Integer, ForeignKey("metric_names.id"), primary_key=True),
+    Column("finite", BigInteger, nullable=False, comment="how many values are in the total"),
+    Column("total", Double, nullable=False),
+    Column("low", Double),
+    Column("high", Double),
+    Column("last_step", BigInteger, nullable=False),
+    Column("last_value", Double, comment="null where not finite"),
+    comment="running sums of each attempt's metrics; what a later attempt did again is taken out when it is read",
+    postgresql_with={"fillfactor": "50"},
+)
+
 
 def _metric_columns() -> list[Column[object]]:
     return [
@@ -220,6 +240,46 @@ training_metrics_archive = Table(
         postgresql_include=["value", "nonfinite"],
     ),
     postgresql_partition_by="RANGE (received_at)",
+)
+
+metric_buckets = Table(
+    "metric_buckets",
+    metadata,
+    Column("job", Integer, ForeignKey("jobs.key", ondelete="CASCADE"), primary_key=True),
+    Column("metric", Integer, primary_key=True, comment="metric_names.id"),
+    Column("attempt", SmallInteger, primary_key=True),
+    Column("bucket", BigInteger, primary_key=True, comment="step / 256, rounded down"),
+    Column("week", Date, primary_key=True, comment="the partition that holds the points"),
+    Column("low", Double, comment="the least finite value; null if there is none"),
+    Column("low_step", BigInteger),
+    Column("high", Double),
+    Column("high_step", BigInteger),
+    Column("odd_step", BigInteger, comment="a step whose value is not finite"),
+    Column("nonfinite", SmallInteger, comment="what it is: 1 NaN, 2 +Inf, 3 -Inf"),
+    comment="extremes of 256 steps each, folded in by the drain that appends the points",
+    postgresql_with={"fillfactor": "70"},
+)
+
+metric_holds = Table(
+    "metric_holds",
+    metadata,
+    Column("week", Date, primary_key=True, comment="its Monday"),
+    _time("until", nullable=False),
+    comment="weeks of metrics that are neither archived nor dropped before a date",
+)
+
+maintenance = Table(
+    "maintenance",
+    metadata,
+    Column("task", Text, primary_key=True),
+    Column("runs", BigInteger, nullable=False, server_default="0"),
+    Column("failures", BigInteger, nullable=False, server_default="0"),
+    Column("seconds", Double, nullable=False, server_default="0"),
+    Column("counts", JSONB, nullable=False, server_default="{}", comment="what was done, ever, by name"),
+    Column("last_seconds", Double),
+    Column("last_error", Text),
+    _time("last_run_at"),
+    comment="what the periodic clean-ups did, for /metrics and the statistics",
 )
 
 progress_history = Table(

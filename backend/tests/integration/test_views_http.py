@@ -175,24 +175,3 @@ def test_same_idempotency_key_starts_one_training(http: httpx.Client) -> None:
         for _ in range(2)
     ]
     assert started[0] == started[1]
-
-
-def test_aggregates_leave_out_what_a_later_attempt_did_again(installation: Installation, http: httpx.Client) -> None:
-    job_id = installation.submit(config={"steps": 1})
-    installation.wait_state(job_id, "completed")
-    ((key,),) = installation.query("SELECT key FROM jobs WHERE id = %s", job_id)
-    installation.query(
-        "INSERT INTO attempts (job_id, number, lease_owner, host, resumed_from_step) VALUES (%s, 2, '', '', 5)", job_id
-    )
-    for attempt, first, last, value in ((1, 2, 9, 1000.0), (2, 6, 8, -2000.0)):
-        installation.query(
-            "INSERT INTO training_metrics (job, metric, step, value, at, received_at, attempt) "
-            "SELECT %s, id, n, %s, now(), now(), %s FROM metric_names, generate_series(%s::int, %s) AS n "
-            "WHERE name = 'm0'",
-            key, value, attempt, first, last,
-        )  # fmt: skip
-    for query in ({}, {"since": 0}):
-        told = read(http, f"/runs/{job_id}/progress", aggregate=True, metrics="m0", **query)["aggregates"]["m0"]
-        assert (told["current"], told["min"], told["max"]) == (-2000.0, -2000.0, 1000.0)
-    curve = read(http, f"/api/v1/jobs/{job_id}/metrics", names="m0")["series"][0]["values"]
-    assert told["mean"] == pytest.approx(sum(curve) / len(curve))
