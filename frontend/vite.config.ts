@@ -10,8 +10,11 @@ export default defineConfig({
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   server: {
     host: "127.0.0.1",
+    // "/api" carries /api/v1 and /api/v2; the documented views stand beside it
     proxy: {
       "/api": BACKEND,
+      "/runs": BACKEND,
+      "/ws": { target: BACKEND, ws: true },
       "/socket.io": { target: BACKEND, ws: true },
     },
   },

@@ -1,5 +1,5 @@
 import { ActionIcon, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import { IconAdjustmentsHorizontal, IconBox, IconListDetails, IconMoon, IconPlus, IconServer2, IconSitemap, IconSun } from "@tabler/icons-react";
+import { IconActivity, IconAdjustmentsHorizontal, IconBox, IconListDetails, IconMoon, IconPlus, IconServer2, IconSitemap, IconSun } from "@tabler/icons-react";
 import { Link, Outlet } from "@tanstack/react-router";
 import { ConnectionIndicator } from "@/components/ui/ConnectionIndicator";
 import { Wordmark } from "@/components/ui/Wordmark";
@@ -11,6 +11,7 @@ const PAGES = [
   { to: "/studies", label: "Studies", Icon: IconSitemap },
   { to: "/submit", label: "New job", Icon: IconPlus },
   { to: "/artifacts", label: "Artifacts", Icon: IconBox },
+  { to: "/operations", label: "Operations", Icon: IconActivity },
   { to: "/system", label: "System", Icon: IconServer2 },
   { to: "/settings", label: "Settings", Icon: IconAdjustmentsHorizontal },
 ] as const;

@@ -81,6 +81,12 @@ const artifacts = createRoute({
   component: lazyRouteComponent(() => import("./routes/artifacts"), "Artifacts"),
 });
 
+const operations = createRoute({
+  getParentRoute: () => root,
+  path: "/operations",
+  component: lazyRouteComponent(() => import("@/features/operations/components/OperationsPage"), "OperationsPage"),
+});
+
 const system = createRoute({
   getParentRoute: () => root,
   path: "/system",
@@ -93,7 +99,7 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import("@/features/settings/components/SettingsPage"), "SettingsPage"),
 });
 
-const routeTree = root.addChildren([index, trainings, job, again, compare, studies, study, submit, submitKind, artifacts, system, settings]);
+const routeTree = root.addChildren([index, trainings, job, again, compare, studies, study, submit, submitKind, artifacts, operations, system, settings]);
 
 export const router = createRouter({
   routeTree,

@@ -23,6 +23,12 @@ export const TAIL_POINTS = 2_000;
 /** What pushes say is out of date is read again at most this often. */
 export const REFRESH_MS = 1_000;
 
+/** What is under way is read again this often even while it is pushed: a job that stalls pushes nothing. */
+export const LIVENESS_MS = 10_000;
+
+/** The history of a job under way is read again this often. */
+export const HISTORY_MS = 5_000;
+
 /** A comparison of jobs under way is read again this often: it is made of whole curves. */
 export const COMPARE_MS = 5_000;
 

@@ -34,6 +34,7 @@ export interface Page<T> {
 
 export type Series = Schemas["SeriesView"];
 export type Layer = Schemas["LayerView"];
+export type Attempt = Schemas["AttemptView"];
 export type Metrics = Schemas["MetricsView"];
 export type LogLine = Schemas["LogLine"];
 export type LogPage = Schemas["LogsView"];
@@ -42,6 +43,7 @@ export type Artifact = Schemas["ArtifactView"];
 export type Kind = With<Schemas["KindView"], { schema: JsonObject }>;
 export type Setting = With<Schemas["SettingView"], { value: Json; default: Json }>;
 export type Host = Schemas["HostView"];
+export type Operations = With<Schemas["OperationsView"], { active: Job[] }>;
 export type Session = Schemas["headway__api__routes__session__SessionView"];
 
 /** RFC 9457 problem+json; what stands between may answer with less. */

@@ -1,5 +1,6 @@
 import uPlot from "uplot";
 import { count, metric } from "@/lib/format/numbers";
+import { type Rule, placeRules } from "./rules";
 
 const HEIGHT = 168;
 const MIN_DRAG_PX = 5;
@@ -14,6 +15,7 @@ interface Input {
   /** Charts of one name share their cursor. */
   sync: string;
   rangeOf: () => Range;
+  rulesOf: () => Rule[];
   /** What sets each line apart; colours are names of the theme's. */
   lines: { colour: string; width: number; dash?: number[] }[];
   /** The axis below, if it is not one of steps. */
@@ -28,7 +30,7 @@ interface Input {
 }
 
 /** How a chart looks and answers; colours are the page's own. */
-export function optionsOf({ width, sync, rangeOf, lines, axis, bordered = false, values, onZoom, onCursor }: Input): uPlot.Options {
+export function optionsOf({ width, sync, rangeOf, rulesOf, lines, axis, bordered = false, values, onZoom, onCursor }: Input): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const plain = { font: AXIS_FONT, stroke: colour("--fg-3"), ticks: { show: false } };
@@ -57,6 +59,7 @@ export function optionsOf({ width, sync, rangeOf, lines, axis, bordered = false,
     ],
     series: [{}, ...lines.map((line) => ({ ...line, stroke: colour(line.colour), points: { show: false }, spanGaps: false }))],
     hooks: {
+      draw: [(chart) => placeRules(chart, rulesOf())],
       setCursor: [(chart) => onCursor(...pointed(chart))],
       setSelect: [
         (chart) => {

@@ -5,6 +5,7 @@ import { StateMark } from "@/components/ui/StateBadge";
 import { percent, rate } from "@/lib/format/numbers";
 import type { Job } from "@/types/api";
 import { Eta } from "./Eta";
+import { LivenessFlag, isTroubled } from "./LivenessFlag";
 import { activity, nameOf } from "./activity";
 import classes from "./JobRow.module.css";
 
@@ -29,6 +30,7 @@ export function JobRow({ job, name, names }: JobRowProps) {
       <span className={classes.progress}>
         <PhaseBar job={job} />
         <span className={`figures ${classes.activity}`} title={text}>
+          {isTroubled(job) && <LivenessFlag job={job} />}
           {text}
         </span>
       </span>

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { placeText, rangeOf, tickTime, timeTicks } from "./axis";
+import { tickTime, timeTicks } from "@/components/charts/timeAxis";
+import { placeText, rangeOf } from "./axis";
 import { indexAt, ratesByPhase } from "./rates";
 
 describe("the axis of a comparison", () => {

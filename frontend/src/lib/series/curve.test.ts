@@ -8,7 +8,7 @@ const push = (attempt: number, steps: number[], value = (step: number): number |
   attempt,
   points: [{ name: "loss", steps, values: steps.map(value) }],
 });
-const base = (steps: number[]): Metrics => ({ job_id: "a", names: ["loss"], series: [{ name: "loss", steps, values: steps.map(() => -1), nonfinite: {} }], layers: [], cursor: {} });
+const base = (steps: number[]): Metrics => ({ job_id: "a", names: ["loss"], series: [{ name: "loss", steps, values: steps.map(() => -1), nonfinite: {} }], layers: [], attempts: [], cursor: {} });
 
 describe("live curves", () => {
   test("pushed points follow the base, each step once", () => {

@@ -1,9 +1,10 @@
 import { infiniteQueryOptions, queryOptions, useInfiniteQuery, useQuery } from "@tanstack/react-query";
-import { CURVE_POINTS } from "@/config/live";
+import { CURVE_POINTS, HISTORY_MS, LIVENESS_MS } from "@/config/live";
 import { api } from "@/lib/api/client";
 import { type JobPages, keys, mergePages } from "@/lib/jobs/cache";
+import { isActive } from "@/lib/jobs/states";
 import { usePolling } from "@/lib/live/usePolling";
-import type { Checkpoint, Job, Metrics, Page } from "@/types/api";
+import type { Checkpoint, HistoryPoint, Job, Metrics, Page } from "@/types/api";
 
 export interface JobFilter {
   state?: string;
@@ -19,6 +20,8 @@ const STATE_GROUPS: Record<string, string> = {
   waiting: "waiting,queued",
 };
 
+const isUnderWay = (job: Job): boolean => isActive(job.state);
+
 const jobList = (filter: JobFilter) =>
   infiniteQueryOptions({
     queryKey: keys.jobList(filter),
@@ -29,14 +32,20 @@ const jobList = (filter: JobFilter) =>
   });
 
 export function useJobs(filter: JobFilter) {
-  return useInfiniteQuery({ ...jobList(filter), refetchInterval: usePolling(), placeholderData: (held) => held });
+  const polling = usePolling();
+  return useInfiniteQuery({
+    ...jobList(filter),
+    refetchInterval: ({ state }) => polling || (state.data?.pages.some((page) => page.items.some(isUnderWay)) ? LIVENESS_MS : false),
+    placeholderData: (held) => held,
+  });
 }
 
 export function useJob(id: string) {
+  const polling = usePolling();
   return useQuery({
     queryKey: keys.job(id),
     queryFn: ({ signal }) => api<Job>(`/jobs/${id}`, { signal }),
-    refetchInterval: usePolling(),
+    refetchInterval: ({ state }) => polling || (state.data && isUnderWay(state.data) ? LIVENESS_MS : false),
   });
 }
 
@@ -52,3 +61,12 @@ export const checkpoints = (id: string) =>
     queryKey: ["checkpoints", id],
     queryFn: ({ signal }) => api<{ items: Checkpoint[] }>(`/jobs/${id}/checkpoints`, { signal }),
   });
+
+/** A job's way so far; its newest moment is the job itself. */
+export function useHistory(id: string, isOver: boolean) {
+  return useQuery({
+    queryKey: ["history", id],
+    queryFn: ({ signal }) => api<{ items: HistoryPoint[] }>(`/jobs/${id}/history`, { signal }),
+    refetchInterval: isOver ? false : HISTORY_MS,
+  });
+}

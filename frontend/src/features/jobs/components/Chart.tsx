@@ -2,6 +2,7 @@ import { useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
 import classes from "@/components/charts/Chart.module.css";
 import type { Range } from "@/components/charts/options";
+import type { Rule } from "@/components/charts/rules";
 import { usePlot } from "@/components/charts/usePlot";
 import { count, metric } from "@/lib/format/numbers";
 import type { Curve } from "@/lib/series/curve";
@@ -11,6 +12,8 @@ interface ChartProps {
   curve: Curve;
   /** What earlier attempts logged beyond the step the next one resumed from. */
   ghosts: Curve[];
+  /** Where later attempts went on. */
+  rules: Rule[];
   /** First and last step to show, the same for all charts. */
   steps: Range;
   onZoom: (steps: Range | null) => void;
@@ -20,7 +23,7 @@ const GHOST = { colour: "--fg-3", width: 1, dash: [3, 3] };
 const LINE = { colour: "--accent", width: 1.5 };
 
 /** One metric over the whole run. Charts of a page share their cursor and, when dragged, their zoom. */
-export function Chart({ name, curve, ghosts, steps, onZoom }: ChartProps) {
+export function Chart({ name, curve, ghosts, rules, steps, onZoom }: ChartProps) {
   const readout = useRef<HTMLSpanElement>(null);
   const data = useMemo(() => dataOf(curve, ghosts), [curve, ghosts]);
   const marks = Object.values(curve.marks ?? {});
@@ -35,6 +38,7 @@ export function Chart({ name, curve, ghosts, steps, onZoom }: ChartProps) {
   const { frame, plot } = usePlot({
     data,
     range: steps,
+    rules,
     identity: String(ghosts.length),
     sync: "metrics",
     lines: [...ghosts.map(() => GHOST), LINE],

@@ -8,6 +8,7 @@ import type { Job, Layer } from "@/types/api";
 import { type Curves, useCurves } from "../hooks/useCurves";
 import { Chart } from "./Chart";
 import classes from "./Charts.module.css";
+import { rulesOf } from "./attempts";
 import { chosen } from "./metricChoice";
 
 const MOST = 6;
@@ -19,6 +20,7 @@ export function Charts({ job }: { job: Job }) {
   const names = chosen(curves.names, picked, MOST);
   const shown = useShown(curves, names);
   const [zoom, setZoom] = useState<Range | null>(null);
+  const rules = useMemo(() => rulesOf(curves.attempts), [curves.attempts]);
   const whole = useMemo(() => rangeOf(shown.map((item) => item.curve)), [shown]);
 
   return (
@@ -28,7 +30,7 @@ export function Charts({ job }: { job: Job }) {
       ) : (
         <div className={classes.grid} data-count={shown.length}>
           {shown.map((item) => (
-            <Chart key={item.name} steps={zoom ?? whole} onZoom={setZoom} {...item} />
+            <Chart key={item.name} steps={zoom ?? whole} rules={rules} onZoom={setZoom} {...item} />
           ))}
         </div>
       )}

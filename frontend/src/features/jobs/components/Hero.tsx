@@ -4,6 +4,7 @@ import { isFinal } from "@/lib/jobs/states";
 import type { Job } from "@/types/api";
 import classes from "./Hero.module.css";
 import { HeroFacts } from "./HeroFacts";
+import { overheadText } from "./overhead";
 import { Timeline } from "./Timeline";
 
 /** What a job's page says first: how far, what now, and the way there with its end. */
@@ -23,7 +24,12 @@ export function Hero({ job }: { job: Job }) {
         <HeroFacts job={job} />
       </div>
       <Timeline job={job} />
-      <p className={classes.message}>{(!isFinal(job.state) && job.message) || " "}</p>
+      <div className={classes.below}>
+        <p className={classes.message}>{(!isFinal(job.state) && job.message) || " "}</p>
+        <p className={`figures ${classes.overhead}`} title="What it costs the job to tell its progress, measured by itself">
+          {overheadText(job.overhead)}
+        </p>
+      </div>
     </section>
   );
 }

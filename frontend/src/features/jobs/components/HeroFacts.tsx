@@ -3,7 +3,7 @@ import { rate } from "@/lib/format/numbers";
 import { duration } from "@/lib/format/times";
 import { useNow } from "@/lib/format/useNow";
 import { isActive } from "@/lib/jobs/states";
-import type { Mode } from "@/lib/live/connection";
+import { type Mode, connection } from "@/lib/live/connection";
 import { useMode } from "@/lib/live/useMode";
 import type { Job } from "@/types/api";
 import classes from "./HeroFacts.module.css";
@@ -20,23 +20,28 @@ export function HeroFacts({ job }: { job: Job }) {
       <Fact name="Rate">{job.state === "running" ? rate(job.rate, job.rate_unit ?? "") : "–"}</Fact>
       <Fact name={job.finished_at ? "Took" : "Elapsed"}>{duration(elapsed)}</Fact>
       <Fact name="Attempt">{job.attempt || "–"}</Fact>
-      <Fact name="Liveness" note={mode === "offline" ? "page is stale" : null}>
+      <Fact name="Liveness" note={mode === "offline" ? <Stale now={now} /> : null}>
         {isActive(job.state) ? <Liveness job={job} mode={mode} /> : "–"}
       </Fact>
     </dl>
   );
 }
 
-function Fact({ name, note, children }: { name: string; note?: string | null; children: React.ReactNode }) {
+function Fact({ name, note, children }: { name: string; note?: React.ReactNode; children: React.ReactNode }) {
   return (
     <div className={classes.fact}>
       <dt>
         {name}
-        {note && <span className={classes.stale}>{note}</span>}
+        {note}
       </dt>
       <dd>{children}</dd>
     </div>
   );
+}
+
+/** The page has heard nothing for a while: what it shows is so old, however the job does. */
+function Stale({ now }: { now: number }) {
+  return <span className={classes.stale}>{`your page is stale, ${duration((now - connection.read().heardAt) / 1000)}`}</span>;
 }
 
 function Liveness({ job, mode }: { job: Job; mode: Mode }) {

@@ -14,6 +14,7 @@ import { ActionButtons, Troubles } from "./Actions";
 import { Charts } from "./Charts";
 import { Checkpoints } from "./Checkpoints";
 import { Hero } from "./Hero";
+import { HistoryCharts } from "./HistoryCharts";
 import classes from "./JobPage.module.css";
 import { Logs } from "./Logs";
 import { Phases } from "./Phases";
@@ -57,6 +58,7 @@ function JobView({ job }: { job: Job }) {
       <Troubles job={job} actions={actions} />
       <Hero job={job} />
       <Charts job={job} />
+      <HistoryCharts job={job} />
       <div className={classes.columns}>
         <Logs job={job} />
         <div>

@@ -7,6 +7,7 @@ const phase = (rest: Partial<Phase>) => ({ state: "pending", percent: 0, eta_sec
 test.each([
   [phase({ percent: 61 }), "running", "61.00 % so far"],
   [phase({ percent: 61, state: "running" }), "running", "61.00 %"],
+  [phase({ percent: 61, state: "running", eta_seconds: 90 }), "running", "61.00 %, 1 min 30 s left"],
   [phase({ percent: 61 }), "cancelled", "61.00 %"],
   [phase({ eta_seconds: 90 }), "running", "about 1 min 30 s"],
   [phase({}), "running", "to come"],

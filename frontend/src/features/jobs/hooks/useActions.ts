@@ -1,6 +1,6 @@
 import { useNavigate } from "@tanstack/react-router";
 import type { Job } from "@/types/api";
-import { type Command, useJobCommand } from "../api/actions";
+import { type Command, useJobCommand } from "@/lib/jobs/useJobCommand";
 
 /** What may be done to the job in its state; a retry leads to the new job's page. */
 export function useActions(job: Job) {

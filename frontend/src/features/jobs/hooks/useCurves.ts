@@ -5,12 +5,14 @@ import { REFRESH_MS } from "@/config/live";
 import { useChannel } from "@/lib/live/useChannel";
 import { usePolling } from "@/lib/live/usePolling";
 import { type Curve, EMPTY_TAIL, append, join } from "@/lib/series/curve";
-import type { Job, Layer, MetricsPush } from "@/types/api";
+import type { Attempt, Job, Layer, MetricsPush } from "@/types/api";
 import { curves } from "../api/queries";
 
 export interface Curves {
   names: string[];
   layers: Layer[];
+  /** Those whose process began, in order. */
+  attempts: Attempt[];
   curve: (name: string) => Curve;
   isPending: boolean;
 }
@@ -40,6 +42,6 @@ export function useCurves({ id, metrics }: Pick<Job, "id" | "metrics">): Curves 
 
   return useMemo(() => {
     const names = [...new Set([...(base.data?.names ?? []), ...Object.keys(tail.curves), ...(known ? known.split("\n") : [])])];
-    return { names, layers: base.data?.layers ?? [], curve: (name) => join(base.data, tail, name), isPending: base.isPending };
+    return { names, layers: base.data?.layers ?? [], attempts: base.data?.attempts ?? [], curve: (name) => join(base.data, tail, name), isPending: base.isPending };
   }, [base.data, base.isPending, tail, known]);
 }

@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { api } from "@/lib/api/client";
-import { applyJob } from "@/lib/jobs/cache";
-import type { Action } from "@/lib/jobs/states";
+import { applyJob } from "./cache";
+import type { Action } from "./states";
 import type { Job, JsonObject } from "@/types/api";
 
 export interface Command {

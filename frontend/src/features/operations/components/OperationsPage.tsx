@@ -1,0 +1,83 @@
+import { Button } from "@mantine/core";
+import { Link } from "@tanstack/react-router";
+import { nameOf } from "@/components/jobs/activity";
+import { Empty } from "@/components/ui/Empty";
+import { FailedRead } from "@/components/ui/Notice";
+import { Page, Section } from "@/components/ui/Page";
+import { bytes } from "@/lib/format/numbers";
+import type { Job, Operations } from "@/types/api";
+import { useOperations } from "../api/queries";
+import { type Groups, groupsOf, queuesOf } from "../groups";
+import { OperationRow } from "./OperationRow";
+import { Queues } from "./Queues";
+
+/** Everything that runs, on every host, and what waits to. */
+export function OperationsPage() {
+  const { data, error, refetch } = useOperations();
+  return (
+    <Page title="Operations" meta={data && <span className="figures">{summary(groupsOf(data))}</span>}>
+      {error && !data && <FailedRead error={error} retry={() => void refetch()} />}
+      {data && <Everything operations={data} />}
+    </Page>
+  );
+}
+
+function Everything({ operations }: { operations: Operations }) {
+  const groups = groupsOf(operations);
+  const names = new Map(operations.active.map((job) => [job.id, nameOf(job)]));
+  const isQuiet = operations.active.length === 0;
+  return (
+    <>
+      {isQuiet && (
+        <Empty title="Nothing runs, nothing waits" action={<Button component={Link} to="/submit">New job</Button>}>
+          {operations.hosts.length > 0 ? "The workers are ready. " : "No worker has joined yet: start one with headway worker. "}
+          What is started here or in a terminal appears at once, with what it uses.
+        </Empty>
+      )}
+      {groups.hosts.map(({ name, jobs }) => (
+        <Section key={name} title={name} aside={<span className="dim figures">{hostText(operations, name)}</span>}>
+          <Jobs jobs={jobs} names={names} none="Idle." />
+        </Section>
+      ))}
+      <Group title="Paused" jobs={groups.paused} names={names} />
+      <Group title="In the queue" jobs={groups.queued} names={names} />
+      <Group title="Waiting for other jobs" jobs={groups.waiting} names={names} />
+      <Group title="Ended a short while ago" jobs={groups.ended} names={names} />
+      <Section title="Queues">
+        <Queues queues={queuesOf(operations)} />
+      </Section>
+    </>
+  );
+}
+
+interface JobsProps {
+  jobs: Job[];
+  names: ReadonlyMap<string, string>;
+}
+
+function Group({ title, ...list }: JobsProps & { title: string }) {
+  if (list.jobs.length === 0) return null;
+  return (
+    <Section title={title} aside={<span className="dim figures">{list.jobs.length}</span>}>
+      <Jobs {...list} />
+    </Section>
+  );
+}
+
+function Jobs({ jobs, names, none }: JobsProps & { none?: string }) {
+  if (jobs.length === 0) return <p className="dim">{none}</p>;
+  return jobs.map((job) => <OperationRow key={job.id} job={job} names={names} />);
+}
+
+function hostText({ hosts }: Operations, name: string): string {
+  const host = hosts.find((item) => item.name === name);
+  if (!host) return "";
+  const gpus = host.gpus.length > 0 ? `${host.gpus.length} ${host.gpus.length === 1 ? "GPU" : "GPUs"}` : "no GPU";
+  return `${host.cpus} CPUs · ${bytes(host.memory_mb * 1e6)} · ${gpus}`;
+}
+
+function summary({ hosts, queued, waiting, paused }: Groups): string {
+  const running = hosts.reduce((sum, host) => sum + host.jobs.length, 0);
+  const parts: [number, string][] = [[running, "running"], [paused.length, "paused"], [queued.length, "queued"], [waiting.length, "waiting"]];
+  return parts.filter(([number], i) => i === 0 || number > 0).map(([number, word]) => `${number} ${word}`).join(" · ");
+}
