@@ -97,6 +97,7 @@ jobs = Table(
     Column("error", JSONB),
     Column("logs_count", BigInteger, nullable=False, server_default="0"),
     Column("events_count", BigInteger, nullable=False, server_default="0"),
+    Column("used", JSONB, comment="what its processes used when last measured"),
     _time("created_at", default_now=True),
     _time("queued_at"),
     _time("sent_at"),
@@ -356,6 +357,37 @@ hosts = Table(
     Column("memory_mb", Integer, nullable=False),
     Column("gpus", JSONB, nullable=False, server_default="[]"),
     _time("last_seen_at", default_now=True),
+    Column("sampler", Text, comment="the worker that measures this host"),
+    _time("sampler_until"),
+    Column("gpu_report", JSONB, comment="what its GPUs said last, beside the gauges"),
+)
+
+host_samples = Table(
+    "host_samples",
+    metadata,
+    Column("host", Text, ForeignKey("hosts.name", ondelete="CASCADE"), primary_key=True),
+    Column("seconds", SmallInteger, primary_key=True, autoincrement=False, comment="width of the bin; 0: as sampled"),
+    Column("at", DateTime(timezone=True), primary_key=True, comment="the bin's beginning"),
+    Column("gauges", JSONB, nullable=False, comment="the mean of each over the bin"),
+    Column("peaks", JSONB, comment="the greatest of each in the bin"),
+)
+
+job_samples = Table(
+    "job_samples",
+    metadata,
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("at", DateTime(timezone=True), primary_key=True),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("cpu_cores", REAL, nullable=False),
+    Column("memory_bytes", BigInteger, nullable=False, comment="the greatest, where samples were merged"),
+    Column("read_bytes_per_second", REAL),
+    Column("written_bytes_per_second", REAL),
+    Column("gpu_percent", REAL),
+    Column("gpu_memory_bytes", BigInteger),
+    Column("processes", Integer, nullable=False),
+    Column("estimated", Boolean, nullable=False),
+    Column("merged", Integer, nullable=False, server_default="1", comment="of how many samples it is made"),
 )
 
 workers = Table(
