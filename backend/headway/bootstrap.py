@@ -16,9 +16,10 @@ from sqlalchemy import Engine
 
 from headway.errors import FieldProblem, SettingsError
 from headway.realtime.channels import Message
-from headway.realtime.publisher import REDIS_TIMEOUT_SECONDS, Publisher
+from headway.realtime.publisher import REDIS_TIMEOUT_SECONDS, Emitter, Publisher
 from headway.settings import Settings
 from headway.storage.engine import make_engine
+from headway.storage.identity import database_id
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -169,16 +170,22 @@ class Runtime:
 
 def open_runtime(settings: Settings) -> Runtime:
     """Compose a process's runtime; connections are opened on first use."""
+    engine = make_engine(database_url(settings), pool_size=settings.headway_db_pool_size)
+    url = realtime_redis_url(settings)
+    publisher = Publisher(lambda: _make_emitter(url, engine), settings.websocket_batch_interval_ms / 1000)
+    return Runtime(settings, engine, RuntimeSignals(Waker(settings), publisher))
+
+
+def push_topic(engine: Engine) -> str:
+    """Where this installation's pushes meet in Redis. Raises UnavailableError.
+
+    Redis' pub/sub knows no database numbers, and hosts no common folder: the name comes from the Postgres they share.
+    """
+    return f"headway:{database_id(engine)}:push"
+
+
+def _make_emitter(url: str, engine: Engine) -> Emitter:
     import socketio
 
-    emitter = socketio.RedisManager(
-        realtime_redis_url(settings),
-        write_only=True,
-        redis_options={
-            "socket_timeout": REDIS_TIMEOUT_SECONDS,
-            "socket_connect_timeout": REDIS_TIMEOUT_SECONDS,
-        },
-    )
-    publisher = Publisher(emitter, settings.websocket_batch_interval_ms / 1000)
-    engine = make_engine(database_url(settings), pool_size=settings.headway_db_pool_size)
-    return Runtime(settings, engine, RuntimeSignals(Waker(settings), publisher))
+    options = {"socket_timeout": REDIS_TIMEOUT_SECONDS, "socket_connect_timeout": REDIS_TIMEOUT_SECONDS}
+    return socketio.RedisManager(url, push_topic(engine), write_only=True, redis_options=options)

@@ -134,6 +134,9 @@ class Settings(BaseSettings):
         100, ge=0, le=10_000, description="Updates of one job within this time become one push (leading edge); 0 = off."
     )
     websocket_compression: bool = Field(False, description="permessage-deflate: 190 kB of memory a client.")
+    websocket_max_request_bytes: int = Field(
+        16_384, ge=1024, le=1 << 20, description="Largest message a Socket.IO client may send."
+    )
     headway_webhook_networks: NetworksText = Field(
         "",
         description="Private networks (comma separated, as `10.0.0.0/8`) that webhooks may reach; none by default.",
@@ -146,6 +149,18 @@ class Settings(BaseSettings):
     )
     training_metric_keep_days: int = Field(
         0, ge=0, le=36500, description="Archived weeks are kept this long; 0 = ever."
+    )
+    headway_history_keep_days: int = Field(
+        90, ge=0, le=36500, description="Progress history is kept this long after its job is over; 0 = ever."
+    )
+    headway_logs_keep_days: int = Field(
+        90, ge=0, le=36500, description="Log lines are kept this long after their job is over; 0 = ever."
+    )
+    headway_events_keep_days: int = Field(
+        90, ge=0, le=36500, description="Events are kept this long after their job is over; 0 = ever."
+    )
+    headway_jobs_keep_days: int = Field(
+        90, ge=0, le=36500, description="Jobs without a living artifact are kept this long after their end; 0 = ever."
     )
     system_monitor_interval_seconds: float = Field(2.0, ge=0.5, le=60, description="How often each host is measured.")
     hf_endpoint: str = Field("https://huggingface.co", description="The Hugging Face hub to download from.")

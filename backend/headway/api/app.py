@@ -26,7 +26,7 @@ from headway.api.routes import ROUTES
 from headway.api.snapshots import read_frame, read_snapshot
 from headway.api.state import API, Api
 from headway.api.telemetry import Telemetry
-from headway.bootstrap import Runtime, open_runtime, realtime_redis_url
+from headway.bootstrap import Runtime, open_runtime, push_topic, realtime_redis_url
 from headway.errors import LocalServiceError, UnavailableError
 from headway.logs import configure_logging
 from headway.realtime.server import PushServer, Visitor
@@ -91,14 +91,16 @@ def _compose(runtime: Runtime, routes: Sequence[Route]) -> Api:
     runs = RunStreams(partial(read_frame, runtime.engine, pool), settings.headway_max_clients)
     push = PushServer(
         redis_url=realtime_redis_url(settings),
+        find_topic=lambda: pool.run(partial(push_topic, runtime.engine)),
         read_snapshot=partial(read_snapshot, runtime.engine, pool),
         authenticate=authenticate,
         max_clients=settings.headway_max_clients,
+        max_request_bytes=settings.websocket_max_request_bytes,
         compression=settings.websocket_compression,
         on_push=runs.wake,
     )
     telemetry = Telemetry(lambda: push.clients)
-    return Api(runtime, gate, pool, push, runs, Health(runtime), telemetry, routes)
+    return Api(runtime, gate, pool, push, runs, Health(runtime, push.cluster.state), telemetry, routes)
 
 
 async def _start(app: web.Application) -> None:

@@ -1,4 +1,4 @@
-"""Whether Postgres and Redis answer, asked with a bound of one second and never twice at once."""
+"""Whether Postgres and Redis answer, asked with a bound of one second and never twice at once; whether pushes flow."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ BOUND_SECONDS = 1.0
 class Health:
     """Asks from threads of its own, so that a busy or stuck work pool does not answer for the services."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, push_state: Callable[[], str]) -> None:
         self._runtime = runtime
+        self._push_state = push_state
         self._asks: dict[str, Callable[[], object]] = {"postgres": self._ask_postgres, "redis": self._ask_redis}
         self._executor = ThreadPoolExecutor(len(self._asks), thread_name_prefix="headway-health")
         self._asked: dict[str, asyncio.Future[object]] = {}
@@ -25,7 +26,7 @@ class Health:
     async def check(self) -> dict[str, str]:
         """`ok` or what is wrong, by service."""
         answers = await asyncio.gather(*(self._answer(name) for name in self._asks))
-        return dict(zip(self._asks, answers, strict=True))
+        return {**dict(zip(self._asks, answers, strict=True)), "push": self._push_state()}
 
     def close(self) -> None:
         """Ask no more."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import structlog
@@ -33,10 +33,14 @@ class Emitter(Protocol):
 
 
 class Publisher:
-    """Sends messages in order from a thread of its own; `interval` is the batch interval in seconds (0: none)."""
+    """Sends messages in order from a thread of its own; `interval` is the batch interval in seconds (0: none).
 
-    def __init__(self, emitter: Emitter, interval: float) -> None:
-        self._emitter = emitter
+    The emitter is made at the first message, and again at the next one if it cannot be made.
+    """
+
+    def __init__(self, make_emitter: Callable[[], Emitter], interval: float) -> None:
+        self._make_emitter = make_emitter
+        self._emitter: Emitter | None = None
         self._interval = interval
         self._wake = threading.Condition()
         self._stream: deque[Message] = deque(maxlen=MOST_PENDING)
@@ -105,6 +109,7 @@ class Publisher:
 
     def _send(self, message: Message) -> None:
         try:
+            self._emitter = self._emitter or self._make_emitter()
             self._emitter.emit(message.event, dict(message.payload), room=message.channel)
         except Exception as error:
             log.warning("push failed", channel=message.channel, error=str(error))

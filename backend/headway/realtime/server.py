@@ -18,7 +18,7 @@ from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError
 
 from headway.errors import HeadwayError, UnavailableError
-from headway.realtime.channels import Channel, Role, find_channel
+from headway.realtime.channels import Channel, Role, Snapshot, find_channel
 from headway.realtime.cluster import Cluster
 
 PATH = "/socket.io/"
@@ -27,7 +27,6 @@ MOST_REQUESTS_AT_ONCE = 32
 MOST_UNSENT = 500
 SIGN_IN_SECONDS = 10.0
 DEAF_SECONDS = 1.0
-LARGEST_REQUEST_BYTES = 16_384
 _SIGNED_IN = web.RequestKey("signed_in", bool)
 _RANK: Mapping[str, int] = {"viewer": 1, "operator": 2, "admin": 3}
 
@@ -62,9 +61,11 @@ class PushServer:
         self,
         *,
         redis_url: str,
+        find_topic: Callable[[], Awaitable[str]],
         read_snapshot: SnapshotReader,
         authenticate: Authenticator,
         max_clients: int,
+        max_request_bytes: int,
         compression: bool,
         on_push: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -74,14 +75,14 @@ class PushServer:
         self._compression = compression
         self._clients: dict[str, _Client] = {}
         self._requests: dict[int, web.Request] = {}
-        self.cluster = Cluster(redis_url, on_deaf=self.drop_all, on_push=on_push)
+        self.cluster = Cluster(redis_url, find_topic, on_deaf=self.drop_all, on_push=on_push)
         self._server = _SocketServer(
             async_mode="aiohttp",
             client_manager=self.cluster,
             transports=["websocket"],
             # origins are checked where all others are, before the handshake
             cors_allowed_origins=[],
-            max_http_buffer_size=LARGEST_REQUEST_BYTES,
+            max_http_buffer_size=max_request_bytes,
             ping_interval=10,
             ping_timeout=10,
         )
@@ -179,7 +180,8 @@ class PushServer:
         client.channels.add(name)
         await self._server.enter_room(sid, name)
         try:
-            return {"ok": True, "channel": name, "snapshot": await self._read_snapshot(channel, names)}
+            snapshot = await self._read_snapshot(channel, names)
+            return {"ok": True, "channel": name, "snapshot": snapshot, "reset": _is_behind(channel, snapshot, data)}
         except HeadwayError as error:
             await self._leave(sid, client, name)
             return _refused(str(error))
@@ -218,6 +220,24 @@ class _SocketServer(socketio.AsyncServer):
 def _channel_name(data: Any) -> str | None:
     name = data.get("channel") if isinstance(data, dict) else None
     return name if isinstance(name, str) and len(name) <= 300 else None
+
+
+def _is_behind(channel: Channel, snapshot: Any, data: Mapping[str, Any]) -> bool:
+    """Whether the client holds more than there is: its history is gone."""
+    held = data.get("revision")
+    return isinstance(held, int) and channel.snapshot in _REVISIONS and _REVISIONS[channel.snapshot](snapshot) < held
+
+
+def _newest_place(cursor: Mapping[Any, int]) -> int:
+    return cursor[max(cursor, key=int)] if cursor else 0
+
+
+#: What `revision` means in a subscription, by the kind of the snapshot.
+_REVISIONS: Mapping[Snapshot, Callable[[Any], int]] = {
+    "job": lambda job: job["revision"],
+    "job_logs": lambda logs: logs["next"],
+    "job_metrics": lambda metrics: _newest_place(metrics["cursor"]),
+}
 
 
 def _refused(error: str) -> dict[str, Any]:

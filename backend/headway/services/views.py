@@ -36,13 +36,16 @@ class CounterView(View):
 
 
 class PhaseView(View):
-    """A phase of the plan; `weight` is its share of the percent."""
+    """A phase of the plan; `weight` is its share of the percent, `rate` the mean over the phase, in units a second."""
 
     name: str
     title: str
     weight: float
     state: str
     percent: float
+    counters: list[CounterView]
+    rate: float | None
+    rate_unit: str | None
     eta_seconds: float | None
     started_at: Moment | None
     finished_at: Moment | None
@@ -101,6 +104,7 @@ class JobView(View):
     liveness: str | None
     data_age_seconds: float
     revision: int
+    events_count: int
     message: str | None
     metrics: dict[str, float | None]
     config: dict[str, Any]
@@ -173,8 +177,8 @@ def job_json(row: Row) -> dict[str, Any]:
 
 
 _SAME = (
-    "id", "kind", "name", "tags", "notes", "owner", "queue", "priority", "attempt", "revision", "config", "resources",
-    "environment", "study_id", "study_key", "depends_on", "waiting_for", "retry_of", "time_limit_seconds",
+    "id", "kind", "name", "tags", "notes", "owner", "queue", "priority", "attempt", "revision", "events_count", "config",
+    "resources", "environment", "study_id", "study_key", "depends_on", "waiting_for", "retry_of", "time_limit_seconds",
     "created_at", "queued_at", "started_at", "finished_at", "updated_at",
 )  # fmt: skip
 
@@ -187,6 +191,9 @@ def _phase_view(phase: Mapping[str, Any], state: JobState) -> PhaseView:
         weight=phase["weight"],
         state=phase["state"],
         percent=100.0 if full else min(99.99, int(phase["fraction"] * 10_000) / 100),
+        counters=[CounterView(**counter) for counter in phase.get("counters", ())],
+        rate=phase.get("rate"),
+        rate_unit=phase.get("rate_unit"),
         eta_seconds=phase.get("eta_seconds") if state in HELD else None,
         started_at=_from_seconds(phase["started_at"]),
         finished_at=_from_seconds(phase["finished_at"]),
