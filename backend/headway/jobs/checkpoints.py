@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,13 @@ KEEP_NEWEST = 2
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A verified checkpoint: the step it was taken after, and its folder."""
+    """A verified checkpoint: the step it was taken after, its folder, and how far the phases were then."""
 
     step: int
     path: Path
     bytes: int = 0
     best: bool = False
+    standing: Sequence[Mapping[str, Any]] = ()
 
 
 def save_checkpoint(
@@ -38,6 +39,7 @@ def save_checkpoint(
     *,
     best: bool = False,
     metrics: Mapping[str, float] | None = None,
+    standing: Sequence[Mapping[str, Any]] = (),
 ) -> Checkpoint:
     """Let `save(folder)` write its files and make them one checkpoint under `root`. OSError leaves the others whole."""
     root.mkdir(parents=True, exist_ok=True)
@@ -48,7 +50,14 @@ def save_checkpoint(
         save(partial)
         files = {str(path.relative_to(partial)): _sync_and_hash(path) for path in _files(partial)}
         total = sum(entry["bytes"] for entry in files.values())
-        manifest = {"format": 1, "step": step, "best": best, "metrics": dict(metrics or {}), "files": files}
+        manifest = {
+            "format": 1,
+            "step": step,
+            "best": best,
+            "metrics": dict(metrics or {}),
+            "standing": standing,
+            "files": files,
+        }
         _write_synced(partial / MANIFEST, json.dumps(manifest, indent=1).encode())
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
@@ -56,7 +65,7 @@ def save_checkpoint(
         shutil.rmtree(partial, ignore_errors=True)
         raise
     _sync_folder(root)
-    return Checkpoint(step, final, total, best)
+    return Checkpoint(step, final, total, best, standing)
 
 
 def verify_checkpoint(path: Path) -> Checkpoint:
@@ -67,7 +76,8 @@ def verify_checkpoint(path: Path) -> Checkpoint:
             if _hash(path / name) != entry["sha256"]:
                 raise CheckpointError(f"{path.name}: {name} does not have the hash its manifest names")
         total = sum(entry["bytes"] for entry in manifest["files"].values())
-        return Checkpoint(int(manifest["step"]), path, total, bool(manifest["best"]))
+        standing = manifest.get("standing", ())
+        return Checkpoint(int(manifest["step"]), path, total, bool(manifest["best"]), standing)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path.name}: not a whole checkpoint ({error})") from error
 

@@ -41,6 +41,8 @@ class JobContext:
         self._order = order
         self._reporter = reporter
         self._control = control
+        if self.resume:
+            reporter.take_up(self.resume.standing)
 
     @contextmanager
     def phase(
@@ -134,7 +136,8 @@ class JobContext:
         """
         root = self.folder / "checkpoints"
         try:
-            checkpoint = save_checkpoint(root, step, save, best=best, metrics=metrics)
+            standing = self._reporter.standing()
+            checkpoint = save_checkpoint(root, step, save, best=best, metrics=metrics, standing=standing)
         except OSError as error:
             self._reporter.say_log("warning", f"checkpoint at step {step} could not be written: {error}")
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from headway.jobs.context import JobContext
@@ -14,32 +14,43 @@ MOST_SHARE = 0.01
 
 
 class Keeper:
-    """Heeds requests and leaves checkpoints for a run whose steps are of no fixed size.
+    """Heeds requests and leaves checkpoints by time.
 
     `every_seconds` pass between two checkpoints, more where leaving one takes more than 1 % of that; with 0 each step
-    leaves one.
+    leaves one. With `every_steps` the steps decide instead: each multiple of it leaves one, whatever it costs.
     """
 
-    def __init__(self, job: JobContext, every_seconds: float = CHECKPOINT_SECONDS) -> None:
-        self._job, self._every = job, every_seconds
+    def __init__(
+        self, job: JobContext, every_seconds: float = CHECKPOINT_SECONDS, *, every_steps: int | None = None
+    ) -> None:
+        self._job, self._every, self._every_steps = job, every_seconds, every_steps
         self._last = time.monotonic()
         self._cost_seconds = 0.0
 
-    def heed(self, step: int, save: Callable[[Path], None]) -> None:
+    def heed(
+        self,
+        step: int,
+        save: Callable[[Path], None],
+        *,
+        metrics: Mapping[str, float] | None = None,
+        last: bool = False,
+    ) -> None:
         """Call after every step: leaves a checkpoint when one is due or a pause is asked for, and ends when asked to.
 
-        Raises JobStopped.
+        After the `last` step of a training one is due in any case: what follows it may fail. Raises JobStopped.
         """
         reason = self._job.should_stop()
-        if reason == "pause" or self._is_due():
+        if reason == "pause" or last or self._is_due(step):
             began = time.monotonic()
-            self._job.checkpoint(step, save)
+            self._job.checkpoint(step, save, metrics=metrics)
             self._last = time.monotonic()
             self._cost_seconds = self._last - began
         if reason:
             self._job.stop()
 
-    def _is_due(self) -> bool:
+    def _is_due(self, step: int) -> bool:
+        if self._every_steps:
+            return step % self._every_steps == 0
         if not self._every:
             return True
         return time.monotonic() - self._last >= max(self._every, self._cost_seconds / MOST_SHARE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from headway.jobs.overhead import BUDGET_PERCENT, Overhead, Told, scratch_writer
@@ -50,6 +50,7 @@ class Reporter:
         self._phases: list[tuple[str, int]] = []
         self._counters: list[LiveCounter] = []
         self._last_sample: object = None
+        self._standing: dict[str, list[dict[str, Any]]] = {}  # counters, as recorded, of phases that are not finished
         self._loops, self._items = 0, 0.0  # tracked loops begun, and items of those that ended
         self._overhead: Overhead | None = None
         self._warned = False
@@ -78,6 +79,8 @@ class Reporter:
         with self._lock:
             self._flush_counters()
             self._phases = [entry for entry in self._phases if entry[0] != name]
+            if not again:
+                self._standing.pop(name, None)
             self._writer.event(EventKind.PHASE_FINISHED, {"name": name} | ({"again": True} if again else {}))
 
     def skip_phase(self, name: str) -> None:
@@ -90,6 +93,17 @@ class Reporter:
             if name not in (entry[0] for entry in self._phases):
                 counter = {"unit": unit, "current": 0, "total": total}
                 self._writer.event(EventKind.COUNTERS, {"phase": name, "counters": [counter]})
+
+    def standing(self) -> list[dict[str, Any]]:
+        """The counters of each phase that is not finished, as COUNTERS payloads: how far the run is."""
+        with self._lock:
+            self._flush_counters()
+            return [{"phase": phase, "counters": counters} for phase, counters in self._standing.items()]
+
+    def take_up(self, standing: Sequence[Mapping[str, Any]]) -> None:
+        """Show at once how far an earlier attempt was; the phases' own counters go on from there."""
+        for payload in standing:
+            self._writer.event(EventKind.COUNTERS, dict(payload))
 
     def push(self, unit: str, current: float, total: float | None) -> LiveCounter:
         """Add an innermost counter."""
@@ -162,4 +176,5 @@ class Reporter:
             return
         self._last_sample = sample
         counters = [{"unit": unit, "current": current, "total": total} for unit, current, total in sample[1]]
-        self._writer.event(EventKind.COUNTERS, {"phase": sample[0], "counters": counters})
+        self._standing[phase] = counters
+        self._writer.event(EventKind.COUNTERS, {"phase": phase, "counters": counters})

@@ -46,11 +46,11 @@ HookReader.gather = noisy
 """
 FORGETS_RNG = "\nfrom headway.ml import rng; rng.restore = lambda state: None"
 FORGETS_ADAM = """
-from headway.ml.sae.trainer import SaeTrainer
+from headway.ml.sae.trainer import Adam, SaeTrainer
 load = SaeTrainer.load
 def forgetful(config, path, device="cpu"):
     trainer = load(config, path, device)
-    trainer._adam.state.clear()
+    trainer._adam = Adam(trainer.weights)
     return trainer
 SaeTrainer.load = forgetful
 """

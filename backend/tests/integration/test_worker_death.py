@@ -117,6 +117,6 @@ def test_giving_back_twice_and_beside_the_reaper_moves_a_job_once(installation: 
     installation.query("INSERT INTO attempts (job_id, number, lease_owner, host) VALUES (%s, 1, 'gone', 'x')", job_id)
     patience = Patience(3)
     counts = [give_back(installation.engine, signals, patience, "gone") for _ in range(2)]
-    recovered = recover_jobs(installation.engine, signals, patience, 0.0, lambda: [])
+    recovered = recover_jobs(installation.engine, signals, patience, 0.0, list)
     assert (counts, recovered.lost) == ([1, 0], 0)
     assert installation.wait_state(job_id, "completed", "failed").state == "completed"

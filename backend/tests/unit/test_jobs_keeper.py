@@ -65,6 +65,20 @@ def test_dear_checkpoints_come_so_seldom_that_they_cost_one_percent(job: JobCont
     assert left_at(job, clock, every=10, seconds=700, cost=3) == [10, 310, 610]
 
 
+def test_given_steps_decide_whatever_a_checkpoint_costs_and_the_last_step_always_leaves_one(
+    job: JobContext, clock: Clock
+) -> None:
+    keeper, left = Keeper(job, every_steps=4), []
+
+    def save(_folder: Path) -> None:
+        clock.now += 100
+        left.append(step)
+
+    for step in range(1, 11):
+        keeper.heed(step, save, last=step == 10)
+    assert left == [4, 8, 10]
+
+
 def test_pause_leaves_a_checkpoint_at_once_and_cancel_none(tmp_path: Path, job: JobContext, clock: Clock) -> None:
     control = Control.open(tmp_path / "control")
     control.pause()

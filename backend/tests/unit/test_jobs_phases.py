@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -22,20 +23,26 @@ PHASES = [PhaseSpec("training", "Training", 3), PhaseSpec("evaluating", "Evaluat
 
 
 @pytest.fixture
-def snapshots(tmp_path: Path) -> Callable[[Callable[[JobContext], None]], list[Snapshot]]:
+def snapshots(tmp_path: Path) -> Callable[..., list[Snapshot]]:
     """Runs a piece of a kind and answers the progress after each of its events."""
 
-    def run(work: Callable[[JobContext], None]) -> list[Snapshot]:
-        reporter = Reporter(SpoolWriter(tmp_path / "spool", quota_bytes=16 << 20))
-        order = JobOrder(job_id="j" * 12, attempt=1, kind="test.kind", config={}, phases=PHASES)
+    attempts = count(1)
+
+    def run(work: Callable[[JobContext], None], resume_from: Sequence[str] = ()) -> list[Snapshot]:
+        attempt = next(attempts)
+        folder = tmp_path / str(attempt)
+        reporter = Reporter(SpoolWriter(folder / "spool", quota_bytes=16 << 20))
+        order = JobOrder(
+            job_id="j" * 12, attempt=attempt, kind="t.k", config={}, phases=PHASES, resume_from=list(resume_from)
+        )
         plan = [{"name": p.name, "title": p.title, "weight": p.weight, "optional": p.optional} for p in PHASES]
         reporter.event(EventKind.PLAN, {"phases": plan})
         try:
-            work(JobContext(tmp_path, order, reporter, Control.create(tmp_path / "control")))
+            work(JobContext(folder, order, reporter, Control.create(folder / "control")))
         finally:
             reporter.close()
         found = [Snapshot()]
-        for event in SpoolReader(tmp_path / "spool").read().events:
+        for event in SpoolReader(folder / "spool").read().events:
             change = domain_event(event.kind, event.at, event.data)
             if change:
                 found.append(apply(found[-1], change))
@@ -106,3 +113,38 @@ def test_a_round_that_is_none_of_them_is_refused(snapshots, number, rounds):
 
     with pytest.raises(ValueError, match=f"round {number} of phase 'training'"):
         snapshots(work)
+
+
+def test_a_resumed_attempt_shows_how_far_it_is_before_it_loads_anything_and_never_falls(tmp_path, snapshots):
+    def first(job: JobContext) -> None:
+        with job.phase("training", round=1, rounds=2, unit="epoch"):
+            for step in job.track(range(10), unit="step"):
+                if step == 5:
+                    job.checkpoint(6, lambda folder: (folder / "state").write_text("x") and None)
+
+    def second(job: JobContext) -> None:
+        job.say("loading")
+        with job.phase("training", round=1, rounds=2, unit="epoch"):
+            list(job.track(range(6, 10), unit="step", start=6))
+
+    snapshots(first)
+    found = snapshots(second, resume_from=[str(tmp_path / "1" / "checkpoints" / "step-000000000006")])
+    loading = next(snapshot for snapshot in found if snapshot.message == "loading")
+    assert states(loading) == [(PhaseState.PENDING, 0.25), (PhaseState.PENDING, 0)]  # 5 of 10 were counted, of 2 rounds
+    percents = [snapshot.percent_bp for snapshot in found]
+    assert percents == sorted(percents)
+    assert percents[-1] == 3750
+
+
+def test_phases_that_were_finished_run_again_from_nothing(tmp_path, snapshots):
+    def first(job: JobContext) -> None:
+        with job.phase("training"):
+            list(job.track(range(4), unit="step"))
+        with job.phase("evaluating"):
+            for batch in job.track(range(4), unit="batch"):
+                if batch == 2:
+                    job.checkpoint(3, lambda folder: (folder / "state").write_text("x") and None)
+
+    snapshots(first)
+    found = snapshots(lambda job: None, resume_from=[str(tmp_path / "1" / "checkpoints" / "step-000000000003")])
+    assert states(found[-1]) == [(PhaseState.PENDING, 0), (PhaseState.PENDING, 0.5)]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +16,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 from headway.ml import rng
+from headway.ml.sae.adam import Adam
 from headway.ml.sae.evaluate import evaluate
 from headway.ml.sae.saelens import load_sae, save_sae
 from headway.ml.sae.schedule import Schedule
@@ -168,3 +172,27 @@ def test_generators_go_on_where_they_were():
     first = [draw() for _ in range(3)]
     rng.restore(state)
     assert [draw() for _ in range(3)] == first
+
+
+def test_the_fused_adam_gives_the_bits_of_torch_optim():
+    generator = torch.Generator().manual_seed(3)
+    ours = [torch.randn(40, 7, generator=generator), torch.randn(5, generator=generator)]
+    theirs = [torch.nn.Parameter(tensor.clone()) for tensor in ours]
+    adam, reference = Adam(ours), torch.optim.Adam(theirs, fused=True)
+    for step in range(5):
+        gradients = [torch.randn(tensor.shape, generator=generator) for tensor in ours]
+        adam.step(gradients, lr=1e-3 / (step + 1))
+        for parameter, gradient in zip(theirs, gradients, strict=True):
+            parameter.grad = gradient
+        reference.param_groups[0]["lr"] = 1e-3 / (step + 1)
+        reference.step()
+    for mine, parameter in zip(ours, theirs, strict=True):
+        assert torch.equal(mine, parameter.data)
+
+
+def test_a_training_step_does_not_import_the_compiler():
+    code = (
+        "import sys, torch; from tests.unit.test_ml_sae_trainer import *; rows = rows_of_few_directions(512); "
+        "train(SaeTrainer.fresh(config(3), rows, seed=0), rows, 0, 3); sys.exit('torch._dynamo' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], timeout=120).returncode == 0

@@ -9,15 +9,13 @@ from typing import NamedTuple
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from headway.errors import HeadwayError
+from headway.ml.sae.adam import Adam
 from headway.ml.sae.schedule import Schedule
 from headway.ml.sae.topk import StepResult, TopKObjective, decode, encode, topk_step
 from headway.ml.sae.weights import BiasInit, Weights, initial_weights
-
-ADAM_BETAS = (0.9, 0.999)
-ADAM_EPSILON = 1e-8
 
 
 class DivergedError(HeadwayError):
@@ -60,18 +58,13 @@ class SaeTrainer:
         self.config = config
         self.step_number = 0
         self.rows_since_fired = torch.zeros(config.d_sae, dtype=torch.int64, device=weights.enc.device)
-        self._parameters = Weights(*(nn.Parameter(tensor.clone(), requires_grad=False) for tensor in weights))
-        self._adam = torch.optim.Adam(list(self._parameters), betas=ADAM_BETAS, eps=ADAM_EPSILON, fused=True)
+        self.weights = Weights(*(tensor.clone() for tensor in weights))  # live: they change with every step
+        self._adam = Adam(self.weights)
 
     @classmethod
     def fresh(cls, config: TrainerConfig, sample: Tensor, seed: int, bias: BiasInit = "geometric_median") -> SaeTrainer:
         """A trainer at step 0, its bias from `sample` [rows, d_in]."""
         return cls(config, initial_weights(config.d_sae, sample, seed, bias))
-
-    @property
-    def weights(self) -> Weights:
-        """The live tensors; they change with every step."""
-        return Weights(*(parameter.data for parameter in self._parameters))
 
     def step(self, rows: Tensor) -> StepMetrics:
         """One optimizer step on rows [batch, d_in]. Raises DivergedError that names the step."""
@@ -103,11 +96,7 @@ class SaeTrainer:
         return norm
 
     def _apply(self, gradients: Weights, lr: float) -> None:
-        for parameter, gradient in zip(self._parameters, gradients, strict=True):
-            parameter.grad = gradient
-        self._adam.param_groups[0]["lr"] = lr
-        self._adam.step()
-        self._adam.zero_grad()
+        self._adam.step(gradients, lr)
         dec = self.weights.dec
         dec.div_(dec.norm(dim=1, keepdim=True).clamp_min_(1e-12))
 
@@ -131,9 +120,8 @@ class SaeTrainer:
     def save(self, path: Path) -> None:
         """Write all of the state to one safetensors file."""
         tensors = dict(self.weights._asdict())
-        for name, parameter in self._parameters._asdict().items():
-            for key, value in self._adam.state.get(parameter, {}).items():
-                tensors[f"adam.{name}.{key}"] = value
+        for name, state in zip(Weights._fields, self._adam.state, strict=True):
+            tensors |= {f"adam.{name}.{key}": value for key, value in state.items()}
         tensors["rows_since_fired"] = self.rows_since_fired
         tensors["step_number"] = torch.tensor(self.step_number)
         save_file(tensors, path)
@@ -143,11 +131,8 @@ class SaeTrainer:
         """The trainer whose state `save` wrote."""
         tensors = load_file(path, device=device)
         trainer = cls(config, Weights(*(tensors[name] for name in Weights._fields)))
-        for name, parameter in trainer._parameters._asdict().items():
-            prefix = f"adam.{name}."
-            state = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-            if state:
-                trainer._adam.state[parameter] = state
+        for name, state in zip(Weights._fields, trainer._adam.state, strict=True):
+            state.update({key: tensors[f"adam.{name}.{key}"] for key in state})
         trainer.rows_since_fired = tensors["rows_since_fired"]
         trainer.step_number = int(tensors["step_number"])
         return trainer

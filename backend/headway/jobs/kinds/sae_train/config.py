@@ -94,8 +94,13 @@ class SaeTrainConfig(KindConfig):
     seed: int = Field(
         default=0, title="Seed", description="Of the weights, the held-out rows and the order.", ge=0, lt=2**32
     )
-    checkpoint_every_steps: int = Field(
-        default=200, title="Checkpoint every", description="Steps between two checkpoints.", ge=1, le=1_000_000
+    checkpoint_every_steps: int | None = Field(
+        default=None,
+        title="Checkpoint every",
+        description="Steps between two checkpoints; empty leaves one each 15 s, or more seldom where that would take "
+        "more than 1 % of the time.",
+        ge=1,
+        le=1_000_000,
     )
     eval_rows: int = Field(
         default=16_384,

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from headway.jobs.context import JobContext
+from headway.jobs.keeper import Keeper
 from headway.jobs.kinds.sae_train.config import SaeTrainConfig
 from headway.jobs.kinds.sae_train.plan import Plan, make_plan
 from headway.ml import rng
@@ -56,6 +57,7 @@ class _Training:
             rng.seed_all(config.seed)
             self._trainers = {layer: self._fresh(layer) for layer in self._readers}
         self._last_metrics: dict[int, StepMetrics] = {}
+        self._keeper = Keeper(job, every_steps=config.checkpoint_every_steps)
 
     @property
     def _step(self) -> int:
@@ -103,13 +105,13 @@ class _Training:
         self._job.log(self._step, **{prefix + name: value for name, value in metrics.items()})
 
     def _heed_requests(self) -> None:
-        reason = self._job.should_stop()
-        last = self._step == self._plan.total_steps
-        if reason == "pause" or last or self._step % self._config.checkpoint_every_steps == 0:
-            first = next(iter(self._last_metrics.values()))
-            self._job.checkpoint(self._step, self._save_state, metrics={"loss": first.loss, "fvu": first.fvu})
-        if reason:
-            self._job.stop()
+        first = next(iter(self._last_metrics.values()))
+        self._keeper.heed(
+            self._step,
+            self._save_state,
+            metrics={"loss": first.loss, "fvu": first.fvu},
+            last=self._step == self._plan.total_steps,
+        )
 
     def _save_state(self, folder: Path) -> None:
         for layer, trainer in self._trainers.items():
