@@ -14,6 +14,7 @@ from headway.storage import jobs as job_store
 from headway.storage.engine import transaction
 
 _DELETE_METRICS = text("DELETE FROM training_metrics WHERE job = :key")
+_DELETE_ARCHIVED = text("DELETE FROM training_metrics_archive WHERE job = :key")
 _DELETE_NAMES = text("DELETE FROM job_metrics WHERE job = :key")
 _DELETE_FAILED_ARTIFACTS = text("DELETE FROM artifacts WHERE job_id = :id AND state = 'failed'")
 _DELETE = text("DELETE FROM jobs WHERE id = :id")
@@ -36,7 +37,7 @@ def delete_job(engine: Engine, data_dir: Path, job_id: str) -> None:
             raise ConflictError(f"job {waiter} waits for job {job_id}: cancel that one or retry this one")
         if any(artifact["state"] == "ready" for artifact in artifact_store.artifacts_of_jobs(connection, [job_id])):
             raise ConflictError(f"job {job_id} made an artifact that is kept: its lineage is kept with it")
-        for statement in (_DELETE_METRICS, _DELETE_NAMES):
+        for statement in (_DELETE_METRICS, _DELETE_ARCHIVED, _DELETE_NAMES):
             connection.execute(statement, {"key": row["key"]})
         connection.execute(_DELETE_FAILED_ARTIFACTS, {"id": job_id})
         connection.execute(_DELETE, {"id": job_id})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
@@ -15,8 +16,9 @@ _OF_JOB = text("SELECT * FROM attempts WHERE job_id = :job_id ORDER BY number")
 _BEGIN = text("UPDATE attempts SET resumed_from_step = :resumed_from_step WHERE job_id = :job_id AND number = :number")
 _NOTE_PROCESS = text("UPDATE attempts SET process_group = :process_group WHERE job_id = :job_id AND number = :number")
 _MOVE_OFFSETS = text(
-    "UPDATE attempts SET spool_offset = :spool_to, output_offset = :output_to WHERE job_id = :job_id "
-    "AND number = :number AND spool_offset = :spool_from AND output_offset = :output_from"
+    "UPDATE attempts SET spool_offset = :spool_to, output_offset = :output_to, drained_at = now() "
+    "WHERE job_id = :job_id AND number = :number AND spool_offset = :spool_from AND output_offset = :output_from "
+    "RETURNING drained_at"
 )
 _SECONDS_RUN = text(
     "SELECT coalesce(sum(extract(epoch FROM ended_at - started_at)), 0)::float8 FROM attempts "
@@ -50,13 +52,13 @@ def note_process(connection: Connection, job_id: str, number: int, process_group
 
 def move_offsets(
     connection: Connection, job_id: str, number: int, *, spool: tuple[int, int], output: tuple[int, int]
-) -> bool:
-    """Compare-and-set of both offsets (from, to): False when somebody else drained these records already."""
+) -> datetime | None:
+    """Compare-and-set of both offsets (from, to): when, by Postgres' clock; None when somebody else drained these."""
     parameters = {
         "job_id": job_id, "number": number, "spool_from": spool[0], "spool_to": spool[1],
         "output_from": output[0], "output_to": output[1],
     }  # fmt: skip
-    return connection.execute(_MOVE_OFFSETS, parameters).rowcount == 1
+    return connection.scalar(_MOVE_OFFSETS, parameters)
 
 
 def end_attempt(

@@ -39,11 +39,11 @@ def packed(rows: MetricRows, metrics: Sequence[int], job: int, attempt: int, rec
             if value - value == 0.0:
                 parts.append(_FINITE.pack(8, step, 8, at, 8, value, -1))
             else:
-                parts.append(_NONFINITE.pack(8, step, 8, at, -1, 2, _nonfinite(value)))
+                parts.append(_NONFINITE.pack(8, step, 8, at, -1, 2, nonfinite_code(value)))
     return b"".join(parts)
 
 
-def _nonfinite(value: float) -> int:
+def nonfinite_code(value: float) -> int:
     """1 NaN, 2 +Inf, 3 -Inf (see `series.NONFINITE_NAMES`)."""
     return 1 if math.isnan(value) else 2 if value > 0 else 3
 

@@ -10,7 +10,7 @@ import psycopg
 from sqlalchemy import Connection, text
 
 from headway.spool.reader import MetricRows
-from headway.storage import copy_format
+from headway.storage import buckets, copy_format, partitions
 
 _COPY = (
     "COPY training_metrics (job, metric, received_at, attempt, step, at, value, nonfinite) FROM STDIN (FORMAT BINARY)"
@@ -56,7 +56,8 @@ def append(
     ids: dict[str, int],
     received_at: datetime,
 ) -> None:
-    """COPY the rows of a drain. The caller's transaction makes it exactly once."""
+    """COPY the rows of a drain and fold them into their buckets. The caller's transaction makes it exactly once."""
+    partitions.ensure_week(connection, received_at)
     driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
     with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.write(copy_format.HEADER)
@@ -64,6 +65,7 @@ def append(
             metrics = [ids[name] for name in group.names]
             copy.write(copy_format.packed(group, metrics, job_key, attempt, received_at))
         copy.write(copy_format.TRAILER)
+    buckets.fold(connection, job_key, attempt, rows, ids, received_at)
 
 
 def names_of_job(connection: Connection, job_key: int) -> dict[str, int]:

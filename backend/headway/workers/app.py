@@ -26,6 +26,7 @@ from headway.settings import QUEUES, Settings
 from headway.storage.engine import transaction
 from headway.storage.ids import new_id
 from headway.storage.partitions import ensure_partitions
+from headway.workers import maintenance
 from headway.workers.courier import Courier
 from headway.workers.lifeline import Lifeline
 from headway.workers.lookout import Lookout
@@ -129,6 +130,7 @@ def register_tasks(app: Celery, runtime: Runtime, runner: JobRunner) -> None:
     app.task(name=RUN_JOB)(run_job)
     app.task(name=RECOVER_JOBS)(recover)
     app.task(name=MAKE_PARTITIONS)(make_partitions)
+    maintenance.register_maintenance(app, runtime)
 
 
 def has_room(data_dir: Path) -> bool:
@@ -150,5 +152,6 @@ def make_beat(app: Celery, settings: Settings) -> Any:
             "schedule": PARTITIONS_INTERVAL_SECONDS,
             "options": {"queue": "system", "expires": PARTITIONS_INTERVAL_SECONDS},
         },
+        **maintenance.SCHEDULE,
     }
     return EmbeddedService(app, thread=True, max_interval=BEAT_MOST_SLEEP_SECONDS, scheduler_cls=Scheduler)
