@@ -29,7 +29,7 @@ def path_names(request: web.Request) -> dict[str, str]:
 
 def read_query(request: web.Request, model: type[Model] | None) -> Model | None:
     """The query as a model. Raises InvalidInputError that names each wrong, unknown or repeated parameter."""
-    known = set(model.model_fields) if model else set[str]()
+    known = {field.alias or name for name, field in model.model_fields.items()} if model else set[str]()
     problems = [_unknown(name, known) for name in dict.fromkeys(request.query) if name not in known]
     problems += [FieldProblem(name, "is given twice") for name in known if len(request.query.getall(name, ())) > 1]
     values = {name: value for name, value in request.query.items() if value != ""}

@@ -19,6 +19,11 @@ _PAYLOADS = {
     "JobMetrics": "`{channel, job_id, revision, attempt, from, to, points: [{name, steps, values}], reset}`: "
     "a value that is not finite is null; with `reset` there were too many to push: read them over HTTP",
     "JobLogs": "`{channel, job_id, revision, attempt, items: [{no, at, level, text, attempt}]}`",
+    "JobUsed": "`{channel, job_id, revision, used: {at, host, attempt, cpu_cores, memory_bytes, read_bytes_per_second, "
+    "written_bytes_per_second, gpu_percent, gpu_memory_bytes, processes, estimated}}`: null where it is not told; "
+    "`estimated` holds for the GPU figures",
+    "SystemMetrics": "`{channel, revision, host, at, gauges: {key: value}}`, of a GPU also `gpu: {index, name, uuid, "
+    "throttle_reasons, processes}`; keys are those of `GET /api/v1/system/current`, `revision` grows by host",
     "CheckpointCreated": "`{channel, job_id, revision, attempt, checkpoint}`",
 }
 _SNAPSHOTS = {
@@ -26,6 +31,10 @@ _SNAPSHOTS = {
     "job_metrics": "`{names, cursor}`; `cursor` is, by attempt, the `to` of the last message that is in the curves "
     "of `GET /api/v1/jobs/{id}/metrics` now",
     "job_logs": "`{next}`: the number of the newest line",
+    "job_used": "`{used}`: the last measurement, or null",
+    "system": "`{items}`: the newest sample of each host, as `GET /api/v1/system/current` gives it, with the "
+    "gauges of this channel",
+    "gpu": "`{items}`: the newest sample of the GPU's host with the GPU's gauges",
     "operations": "`{items}`: the jobs that are under way or ended a short while ago",
     "none": "null",
 }

@@ -16,12 +16,15 @@ from headway.realtime.stream import Frame
 from headway.services import read_jobs
 from headway.services.read_journal import read_logs
 from headway.services.read_metrics import MetricsQuery, read_metrics
+from headway.services.read_samples import channel_snapshot, gpu_snapshot, job_used
 
 Reader = Callable[[Engine, Mapping[str, str]], Any]
 
 
 async def read_snapshot(engine: Engine, pool: WorkPool, channel: Channel, names: Mapping[str, str]) -> Any:
     """The snapshot of a channel. Raises NotFoundError for a job that is not there."""
+    if channel.snapshot == "system":
+        return await pool.run(partial(channel_snapshot, engine, channel.pattern.removeprefix("system/")))
     return await pool.run(partial(_READERS[channel.snapshot], engine, names))
 
 
@@ -56,10 +59,20 @@ def _job_metrics(engine: Engine, names: Mapping[str, str]) -> Any:
     return {"names": view.names, "cursor": view.cursor}
 
 
+def _job_used(engine: Engine, names: Mapping[str, str]) -> Any:
+    return job_used(engine, names["id"])
+
+
+def _gpu(engine: Engine, names: Mapping[str, str]) -> Any:
+    return gpu_snapshot(engine, names["gpu_id"])
+
+
 _READERS: Mapping[Snapshot, Reader] = {
     "job": _job,
     "job_metrics": _job_metrics,
     "job_logs": _job_logs,
+    "job_used": _job_used,
+    "gpu": _gpu,
     "operations": _operations,
     "none": _nothing,
 }

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 Role = Literal["viewer", "operator", "admin"]
-Snapshot = Literal["job", "job_metrics", "job_logs", "operations", "none"]
+Snapshot = Literal["job", "job_metrics", "job_logs", "job_used", "operations", "system", "gpu", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +88,42 @@ CHANNELS: tuple[Channel, ...] = (
         events={"job:changed": "JobProgress"},
         snapshot="operations",
         description="Every change of every job.",
+    ),
+    Channel(
+        pattern="jobs/{id}/resources",
+        events={"job:resources": "JobUsed"},
+        snapshot="job_used",
+        description="What the job's processes use, each time they are measured.",
+    ),
+    Channel(
+        pattern="system/gpu/{gpu_id}",
+        events={"system:metrics": "SystemMetrics"},
+        snapshot="gpu",
+        description="One GPU when measured; its id is `{host}:{index}`, or `{index}` while there is one host.",
+    ),
+    Channel(
+        pattern="system/cpu",
+        events={"system:metrics": "SystemMetrics"},
+        snapshot="system",
+        description="Cores and load of every host, one message a host.",
+    ),
+    Channel(
+        pattern="system/memory",
+        events={"system:metrics": "SystemMetrics"},
+        snapshot="system",
+        description="RAM and swap of every host, one message a host.",
+    ),
+    Channel(
+        pattern="system/disk",
+        events={"system:metrics": "SystemMetrics"},
+        snapshot="system",
+        description="Disk traffic and space of every host, one message a host.",
+    ),
+    Channel(
+        pattern="system/network",
+        events={"system:metrics": "SystemMetrics"},
+        snapshot="system",
+        description="Network traffic of every host, one message a host.",
     ),
 )
 

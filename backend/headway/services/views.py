@@ -151,6 +151,7 @@ def job_view(row: Row) -> JobView:
     seconds, low, high = eta or (None, None, None)
     return JobView(
         **{name: row[name] for name in _SAME},
+        resources=row["resources"] | ({"used": row["used"]} if row["used"] else {}),
         state=state,
         percent=row["percent_bp"] / 100,
         phase=progress.get("phase"),
@@ -178,7 +179,7 @@ def job_json(row: Row) -> dict[str, Any]:
 
 _SAME = (
     "id", "kind", "name", "tags", "notes", "owner", "queue", "priority", "attempt", "revision", "events_count", "config",
-    "resources", "environment", "study_id", "study_key", "depends_on", "waiting_for", "retry_of", "time_limit_seconds",
+    "environment", "study_id", "study_key", "depends_on", "waiting_for", "retry_of", "time_limit_seconds",
     "created_at", "queued_at", "started_at", "finished_at", "updated_at",
 )  # fmt: skip
 

@@ -126,6 +126,10 @@ FROM job_samples WHERE job_id = :job_id AND at BETWEEN coalesce(:since, '-infini
     AND coalesce(:until, 'infinity'::timestamptz) ORDER BY job_samples.at
 """)
 
+_ATTEMPT_SPANS = text("""
+SELECT number AS attempt, host, started_at, ended_at FROM attempts WHERE job_id = :job_id ORDER BY number
+""")
+
 
 def claim_host(connection: Connection, host: str, worker: str, lease_seconds: float) -> bool:
     """Whether this worker is the one that measures the host; it stays so while it goes on."""
@@ -204,3 +208,8 @@ def history(connection: Connection, host: str, seconds: int, since: datetime, un
 def job_samples(connection: Connection, job_id: str, since: datetime | None, until: datetime | None) -> Sequence[Row]:
     """What a job used, in order; `at` in Unix seconds."""
     return many(connection.execute(_JOB_SAMPLES, {"job_id": job_id, "since": since, "until": until}))
+
+
+def attempt_spans(connection: Connection, job_id: str) -> list[Row]:
+    """{attempt, host, started_at, ended_at} of a job's attempts in order."""
+    return many(connection.execute(_ATTEMPT_SPANS, {"job_id": job_id}))

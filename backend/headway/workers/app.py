@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -26,7 +25,7 @@ from headway.settings import QUEUES, Settings
 from headway.storage.engine import transaction
 from headway.storage.ids import new_id
 from headway.storage.partitions import ensure_partitions
-from headway.workers import maintenance
+from headway.workers import maintenance, monitor
 from headway.workers.courier import Courier
 from headway.workers.lifeline import Lifeline
 from headway.workers.lookout import Lookout
@@ -50,7 +49,7 @@ def serve(settings: Settings, queues: Sequence[str], beat: bool = False) -> None
     runtime = open_runtime(settings)
     app = make_celery(settings)
     slots = {queue: settings.slots.get(queue, 1) for queue in queues}
-    claimant = Claimant(new_id(), socket.gethostname(), settings.headway_lease_seconds)
+    claimant = Claimant(new_id(), settings.host_name, settings.headway_lease_seconds)
     free = Slots(slots)
     runner = JobRunner(runtime, claimant, free)
     lifeline = Lifeline(settings.headway_data_dir, claimant.host, claimant.owner)
@@ -61,6 +60,8 @@ def serve(settings: Settings, queues: Sequence[str], beat: bool = False) -> None
     with suppress(UnavailableError):  # while its slots are free; the lookout tries again
         lookout.give_back_of_dead()
     presence = Presence(runtime, claimant, slots)
+    meter = monitor.Monitor(runtime, claimant)
+    monitor.listen_for_ticks(app, meter)
     ticks = make_beat(app, settings) if beat else None
     courier = Courier(runtime) if beat else None
     if ticks:
@@ -86,6 +87,7 @@ def serve(settings: Settings, queues: Sequence[str], beat: bool = False) -> None
             ticks.service.stop()
         if courier:
             courier.close()
+        meter.close()
         presence.close()
         runtime.close()
         lifeline.close()
@@ -118,7 +120,7 @@ def register_tasks(app: Celery, runtime: Runtime, runner: JobRunner) -> None:
             Patience(settings.headway_max_lost_attempts),
             settings.headway_lease_seconds,
             lambda: [queue for queue in QUEUES if not runtime.redis.llen(queue)],
-            socket.gethostname() if has_room(settings.headway_data_dir) else None,
+            settings.host_name if has_room(settings.headway_data_dir) else None,
         )
         if recovered.lost or recovered.sent_again:
             log.info("jobs recovered", lost=recovered.lost, sent_again=recovered.sent_again)
@@ -131,6 +133,7 @@ def register_tasks(app: Celery, runtime: Runtime, runner: JobRunner) -> None:
     app.task(name=RECOVER_JOBS)(recover)
     app.task(name=MAKE_PARTITIONS)(make_partitions)
     maintenance.register_maintenance(app, runtime)
+    monitor.register_roll_up(app, runtime)
 
 
 def has_room(data_dir: Path) -> bool:
@@ -153,5 +156,6 @@ def make_beat(app: Celery, settings: Settings) -> Any:
             "options": {"queue": "system", "expires": PARTITIONS_INTERVAL_SECONDS},
         },
         **maintenance.SCHEDULE,
+        **monitor.beat_entries(settings.system_monitor_interval_seconds),
     }
     return EmbeddedService(app, thread=True, max_interval=BEAT_MOST_SLEEP_SECONDS, scheduler_cls=Scheduler)

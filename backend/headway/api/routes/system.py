@@ -1,4 +1,4 @@
-"""Kinds, hosts, and everything that is under way."""
+"""Kinds, hosts and what they and their jobs use, and everything that is under way."""
 
 from __future__ import annotations
 
@@ -6,6 +6,16 @@ from headway.api.route import Call, Route
 from headway.services.read_jobs import OperationsView
 from headway.services.read_jobs import operations as read_operations
 from headway.services.read_kinds import KindsView, list_kinds
+from headway.services.read_samples import (
+    CurrentView,
+    HistoryOfHosts,
+    HostSpan,
+    JobResources,
+    Span,
+    read_current,
+    read_history,
+    read_job_resources,
+)
 from headway.services.read_system import HostsView, list_hosts
 
 
@@ -22,6 +32,22 @@ def operations(call: Call) -> OperationsView:
 def hosts(call: Call) -> HostsView:
     """Machines with workers."""
     return list_hosts(call.api.runtime.engine)
+
+
+def current(call: Call) -> CurrentView:
+    """The newest sample of each host."""
+    runtime = call.api.runtime
+    return read_current(runtime.engine, runtime.settings.system_monitor_interval_seconds)
+
+
+def history(call: Call, query: HostSpan) -> HistoryOfHosts:
+    """What hosts used over time."""
+    return read_history(call.api.runtime.engine, query)
+
+
+def job_resources(call: Call, job_id: str, query: Span) -> JobResources:
+    """What a job used over time."""
+    return read_job_resources(call.api.runtime.engine, job_id, query)
 
 
 ROUTES = (
@@ -48,5 +74,31 @@ ROUTES = (
         handler=hosts,
         summary="Hosts and their workers",
         answer=HostsView,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/system/current",
+        role="viewer",
+        handler=current,
+        summary="The newest sample of each host",
+        answer=CurrentView,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/system/history",
+        role="viewer",
+        handler=history,
+        summary="What hosts used over time: as sampled for an hour, by minute for a day, by 15 minutes for 30 days",
+        query=HostSpan,
+        answer=HistoryOfHosts,
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/jobs/{job_id}/resources",
+        role="viewer",
+        handler=job_resources,
+        summary="What a job's processes used over its time",
+        query=Span,
+        answer=JobResources,
     ),
 )
