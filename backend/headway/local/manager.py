@@ -40,7 +40,7 @@ class Manager:
 
     def __init__(self, config: Path, control: Path, environment: Mapping[str, str]) -> None:
         """Start it. Raises LocalServiceError if it does not answer within 15 s."""
-        _adopt_orphans()
+        adopt_orphans()
         self._others = set(psutil.Process().children())
         control.unlink(missing_ok=True)
         command = [sys.executable, "-P", "-m", "headway.local.supervisord", str(config)]
@@ -150,7 +150,7 @@ def end_family(process: psutil.Process, seconds: float) -> None:
     psutil.wait_procs(alive, timeout=_KILL_SECONDS)
 
 
-def _adopt_orphans() -> None:
+def adopt_orphans() -> None:
     """Become the parent of every descendant whose own parent ends, however it daemonised (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
