@@ -74,9 +74,12 @@ class JobContext:
                 counter.current = round
         self._reporter.finish_phase(name, again=round is not None and round != rounds)
 
-    def expect(self, name: str, *, unit: str, total: float) -> None:
-        """Tell the size of a phase to come as soon as it is known (rows, bytes, steps): its ETA is scaled by it."""
-        self._reporter.expect(self._spec(name).name, unit, total)
+    def expect(self, name: str, *, unit: str, total: float, start: float = 0) -> None:
+        """Tell the size of a phase to come as soon as it is known (rows, bytes, steps): its ETA is scaled by it.
+
+        `start` of them are done already, where the run goes on with what an earlier attempt left.
+        """
+        self._reporter.expect(self._spec(name).name, unit, start, total)
 
     def skip_phase(self, name: str) -> None:
         """Say that an optional phase does not run this time; its weight goes to the rest."""

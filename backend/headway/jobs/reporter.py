@@ -87,11 +87,11 @@ class Reporter:
         """Mark a phase as one that does not run."""
         self._writer.event(EventKind.PHASE_FINISHED, {"name": name, "skipped": True})
 
-    def expect(self, name: str, unit: str, total: float) -> None:
+    def expect(self, name: str, unit: str, start: float, total: float) -> None:
         """Tell the counter a phase to come will have; of a phase that was entered its own counters tell."""
         with self._lock:
             if name not in (entry[0] for entry in self._phases):
-                counter = {"unit": unit, "current": 0, "total": total}
+                counter = {"unit": unit, "current": start, "total": total}
                 self._writer.event(EventKind.COUNTERS, {"phase": name, "counters": [counter]})
 
     def standing(self) -> list[dict[str, Any]]:
