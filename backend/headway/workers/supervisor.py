@@ -32,7 +32,7 @@ from headway.spool.control import Control
 from headway.storage.rows import Row
 from headway.workers.environment import capture_environment
 from headway.workers.oom import oom_kills
-from headway.workers.output import read_output
+from headway.workers.output import bound_output, read_output
 from headway.workers.spawner import end_group_of, kill_group, spawn
 
 RETRY_SECONDS = 1.0
@@ -113,8 +113,10 @@ class Supervisor:
         drain = Drain(self._runtime.engine, self._runtime.signals, self._feed, folder, read_output, self._secrets)
         control = Control.open(folder / "control")
         interval = self._settings.headway_drain_interval_ms / 1000
+        bounded_to = 0
         while process.poll() is None:
             began = time.monotonic()
+            bounded_to = bound_output(folder, bounded_to)
             try:
                 state = drain.step()
             except UnavailableError as error:
