@@ -63,7 +63,7 @@ bench-peers: .venv-bench/.installed
 
 .venv-bench/.installed: .venv/.installed
 	@$(BIN)/python -m venv .venv-bench
-	@.venv-bench/bin/python -m pip install --quiet trackio tensorboard numpy
+	@.venv-bench/bin/python -m pip install --quiet trackio tensorboard numpy backtesting empyrical-reloaded
 	@touch $@
 
 chaos: setup
