@@ -40,6 +40,7 @@ from tests.installation import Installation
 
 AIM_P99_MS = 10.0
 JOBS, METRIC_ROWS = 1000, 10_000_000
+COURSE_SECONDS = 10_000
 METRICS = ("loss", "accuracy", "grad_norm", "lr", "rows_per_s")
 HISTORY_POINTS = 1000
 WARM_UP, REQUESTS = 200, 1000
@@ -50,6 +51,7 @@ VIEWS = (
     ("run, history of a phase", "/runs/{id}/progress?phase=training&metrics=loss", True),
     ("run, aggregates", "/runs/{id}/progress?aggregate=true", True),
     ("run, aggregates of a phase", "/runs/{id}/progress?aggregate=true&phase=training&limit=1", True),
+    ("run, aggregates of half the time", "/runs/{id}/progress?aggregate=true&since={since}&limit=1", True),
     ("training v2", "/api/v2/training/jobs/{id}/progress", True),
     ("session, unified", "/api/v1/training/sessions/{id}/progress-unified", True),
     ("session", "/api/v1/training/sessions/{id}/progress", True),
@@ -70,8 +72,8 @@ _FILL = (
     """
     INSERT INTO progress_history (job_id, revision, attempt, at, percent_bp, phase, phase_changed, step, rate,
                                   eta_seconds, epoch, message, metrics)
-    SELECT j.id, n * 4, 1, now() - make_interval(secs => 10000 - 10 * n), n * 4, CASE WHEN n < 20 THEN 'initializing'
-           ELSE 'training' END, n IN (1, 20), n * 2, 12.5, 600 - n / 2, n / 400,
+    SELECT j.id, n * 4, 1, now() - make_interval(secs => :seconds * (1 - n::float8 / :points)), n * 4,
+           CASE WHEN n < 20 THEN 'initializing' ELSE 'training' END, n IN (1, 20), n * 2, 12.5, 600 - n / 2, n / 400,
            'epoch ' || n / 400, j.progress->'metrics'
     FROM jobs j CROSS JOIN generate_series(1, :points) AS n ORDER BY j.key, n
     """,
@@ -79,8 +81,13 @@ _FILL = (
     """
     INSERT INTO training_metrics (job, metric, received_at, attempt, step, at, value)
     SELECT j.key, m.id, now() + make_interval(weeks => j.key % 5), 1, n,
-           now() - make_interval(secs => 10000 * (1 - n::float8 / :steps)), random()
+           now() - make_interval(secs => :seconds * (1 - n::float8 / :steps)), random()
     FROM jobs j CROSS JOIN generate_series(1, :steps) AS n CROSS JOIN metric_names m ORDER BY j.key, n, m.id
+    """,
+    """
+    INSERT INTO metric_sums (job, attempt, phase, metric, finite, total, low, high, last_step, last_value)
+    SELECT job, attempt, 'training', metric, count(value), sum(value), min(value), max(value), max(step), max(value)
+    FROM training_metrics GROUP BY job, attempt, metric
     """,
 )
 
@@ -89,8 +96,9 @@ def fill(installation: Installation, jobs: int, metric_rows: int) -> float:
     """Make the jobs and their metrics; seconds it took."""
     started = time.perf_counter()
     parameters = {
-        "jobs": jobs, "points": HISTORY_POINTS, "steps": metric_rows // (jobs * len(METRICS)),
-        "metrics": list(METRICS), "progress": json.dumps(progress_json(_snapshot())),
+        "jobs": jobs, "points": HISTORY_POINTS, "seconds": COURSE_SECONDS,
+        "steps": metric_rows // (jobs * len(METRICS)), "metrics": list(METRICS),
+        "progress": json.dumps(progress_json(_snapshot())),
     }  # fmt: skip
     with installation.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("SET statement_timeout = 0"))
@@ -123,12 +131,12 @@ def measure(address: str, path: str, ids: Sequence[str]) -> list[float]:
     """Milliseconds of each request, in order of size."""
     connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=10)
     headers = {"Authorization": "Bearer test-token"}
-    chosen = random.Random(0)
+    chosen, half = random.Random(0), int(time.time() - COURSE_SECONDS / 2)
     found: list[float] = []
     for number in range(WARM_UP + REQUESTS):
         job_id, other = chosen.sample(ids, 2)
         started = time.perf_counter()
-        connection.request("GET", path.format(id=job_id, other=other), headers=headers)
+        connection.request("GET", path.format(id=job_id, other=other, since=half), headers=headers)
         response = connection.getresponse()
         body = response.read()
         took = (time.perf_counter() - started) * 1e3

@@ -7,7 +7,7 @@ times are used, so what was spent in another phase, paused or queued never count
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from headway.domain.course import Course, moved
@@ -40,7 +40,8 @@ BAND, MOST_FACTOR = 1.28, 4.0
 class Estimate:
     """Seconds left, with an 80 % band, over all and of each phase; None while nothing can be trusted.
 
-    `pulse` is the usual and the longest time between two signs of life, as `liveness` takes them.
+    `rate` is that of the last seconds, `phase_rates` the means over the phases, in units a second. `pulse` is the usual
+    and the longest time between two signs of life, as `liveness` takes them.
     """
 
     seconds: float | None = None
@@ -49,6 +50,7 @@ class Estimate:
     phase_seconds: Mapping[str, float] = field(default_factory=dict[str, float])
     rate: float | None = None
     rate_unit: str | None = None
+    phase_rates: Mapping[str, tuple[float, str]] = field(default_factory=dict[str, "tuple[float, str]"])
     pulse: tuple[float, float] = (0.0, 0.0)
 
 
@@ -140,7 +142,8 @@ def estimate(forecaster: Forecaster, snapshot: Snapshot, at: float) -> Estimate:
     known = _known_rests(forecaster, snapshot, at)
     seconds = {name: rest.seconds for name, rest in known.items()}
     pulse = (forecaster.pulse.usual, forecaster.pulse.longest)
-    found = Estimate(phase_seconds=seconds, rate=rate, rate_unit=unit, pulse=pulse)
+    means = _mean_rates(forecaster, snapshot)
+    found = Estimate(phase_seconds=seconds, rate=rate, rate_unit=unit, phase_rates=means, pulse=pulse)
     total = sum(seconds.values())
     if not known or len(known) < len(_ahead(snapshot)):
         return found
@@ -210,9 +213,33 @@ def _rate(recent: tuple[Moment, ...], counters: tuple[Counter, ...], at: float) 
         return None, unit
     seconds = max(at, alike[-1].at) - alike[0].at
     rates = [max(0.0, new - old) / seconds for old, new in zip(alike[0].done, alike[-1].done, strict=True)]
+    return _readable(rates, counters)
+
+
+def _readable(rates: Sequence[float], counters: Sequence[Counter]) -> tuple[float, str]:
+    """The outermost counter that moves about once a second, else the innermost, with its rate."""
     return next(
-        ((rate, counter.unit) for rate, counter in zip(rates, counters, strict=True) if rate >= 0.8), (rates[-1], unit)
+        ((rate, counter.unit) for rate, counter in zip(rates, counters, strict=True) if rate >= 0.8),
+        (rates[-1], counters[-1].unit),
     )
+
+
+def _mean_rates(forecaster: Forecaster, snapshot: Snapshot) -> dict[str, tuple[float, str]]:
+    """Units a second over each phase so far, stops included, without what an earlier attempt did."""
+    found: dict[str, tuple[float, str]] = {}
+    for phase in snapshot.phases:
+        course = forecaster.courses.get(phase.spec.name)
+        if course is None or course.done <= 0 or course.elapsed + course.stopped <= 0:
+            continue
+        rates = [course.done / (course.elapsed + course.stopped)]
+        for inner in phase.counters[1:]:
+            if not inner.total:
+                break
+            rates.append(rates[-1] * inner.total)
+        # a phase that was left to come again has no counters until then
+        counters = phase.counters[: len(rates)] or (Counter(course.unit),)
+        found[phase.spec.name] = _readable(rates, counters)
+    return found
 
 
 def runs(forecaster: Forecaster, snapshot: Snapshot) -> dict[str, PhaseRun]:

@@ -35,10 +35,12 @@ class CompareQuery(BaseModel):
 
 
 class ComparedPhaseView(BaseModel):
-    """How long a job worked in a phase."""
+    """How long a job worked in a phase; `rate` is the last attempt's mean over it, in `rate_unit`s a second."""
 
     name: str
     seconds: float
+    rate: float | None
+    rate_unit: str | None
 
 
 class ComparedJobView(BaseModel):
@@ -229,6 +231,7 @@ def _progress_curve(job_id: str, placed: Sequence[tuple[float, Point]]) -> Progr
 
 def _job_view(row: Row, points: Sequence[Point]) -> ComparedJobView:
     spent = compare.phase_seconds(points)
+    known = {phase["name"]: phase for phase in row["progress"].get("phases", ())}
     return ComparedJobView(
         id=row["id"],
         name=row["name"],
@@ -236,8 +239,13 @@ def _job_view(row: Row, points: Sequence[Point]) -> ComparedJobView:
         state=JobState(row["state"]),
         percent=row["percent_bp"] / 100,
         seconds=round(points[-1].seconds, 3) if points else 0.0,
-        phases=[ComparedPhaseView(name=name, seconds=round(seconds, 3)) for name, seconds in spent.items()],
+        phases=[_phase_view(name, seconds, known.get(name, {})) for name, seconds in spent.items()],
     )
+
+
+def _phase_view(name: str, seconds: float, phase: Mapping[str, Any]) -> ComparedPhaseView:
+    rate, unit = phase.get("rate"), phase.get("rate_unit")
+    return ComparedPhaseView(name=name, seconds=round(seconds, 3), rate=rate, rate_unit=unit)
 
 
 def _differing(configs: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -16,7 +16,7 @@ from headway.domain.states import JobState
 from headway.jobs.registry import all_kinds
 from headway.services.feed import Feed
 from headway.services.ports import Signals
-from headway.services.progress_json import progress_json
+from headway.services.progress_json import ended_progress
 from headway.services.submit_job import wake_and_announce
 from headway.services.typical_phases import keep_run
 from headway.storage import artifacts as artifact_store
@@ -114,8 +114,7 @@ def _values(row: Row, decision: Decision, snapshot: Snapshot | None) -> dict[str
     completed = decision.target is JobState.COMPLETED
     if snapshot is not None and (snapshot.phases or completed):
         ended = apply(snapshot, AttemptEnded(time.time(), completed, failure.message if failure else None))
-        overhead = {"overhead": row["progress"].get("overhead")}
-        values |= {"progress": progress_json(ended) | overhead, "percent_bp": ended.percent_bp}
+        values |= {"progress": ended_progress(ended, row["progress"]), "percent_bp": ended.percent_bp}
     return values
 
 

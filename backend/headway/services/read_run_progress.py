@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, TypedDict
 
 from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import Connection, Engine
 
-from headway.domain.series import AttemptSpan, owned_until
+from headway.domain.series import LAST_STEP, AttemptSpan, owned_until
 from headway.errors import NotFoundError
 from headway.services.read_metrics import wanted_metrics
 from headway.services.run_phases import RUN_PHASES, RunPhase, kind_phases, run_phase
@@ -52,15 +52,14 @@ class MetricAggregate(BaseModel):
     max: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunPoint:
-    """Where a run stood, at a time in Unix seconds."""
+class RunPoint(TypedDict):
+    """Where a run stood at a time in Unix seconds. A plain dictionary: a history has up to a thousand of them."""
 
-    at: float
+    timestamp: float
     phase: RunPhase | None
     step: int | None
-    epoch: float | None
-    percent: float
+    epoch: int | None
+    progress_percentage: float
     metrics: Mapping[str, float | None]
     message: str | None
     eta_seconds: float | None
@@ -85,57 +84,73 @@ def read_run_progress(engine: Engine, run_id: str, query: RunProgressQuery) -> R
         window = Window(query.since, query.until, kind_phases(query.phase) if query.phase else None)
         history = run_history.newest_points(connection, run_id, window, query.limit)
         aggregates = _aggregates(connection, row, wanted, window) if query.aggregate else None
-    names = set(wanted) if query.metrics is not None else None
+    names = None if wanted is None else set(wanted)
     points = [_point(each, names) for each in history]
-    now = _now(job_view(row), query, names)
     newest = history[-1]["revision"] if history else -1
-    if now is not None and row["revision"] > newest:
+    if row["revision"] > newest and (now := point_now(job_view(row), query, names)):
         points = [*points, now][-query.limit :]
     return RunProgress(run_id, points, aggregates)
 
 
-def _wanted(connection: Connection, job: Row, query: RunProgressQuery) -> dict[str, int]:
-    if query.metrics is None and not query.aggregate:
-        return {}
+def _wanted(connection: Connection, job: Row, query: RunProgressQuery) -> dict[str, int] | None:
+    """The metrics named; None: all."""
+    if query.metrics is None:
+        return None
     return wanted_metrics(query.metrics, metric_store.names_of_job(connection, job["key"]), "metrics")
 
 
 def _point(row: Row, names: set[str] | None) -> RunPoint:
-    return RunPoint(
-        at=row["at"],
-        phase=RUN_PHASES.get(row["phase"] or ""),
-        step=row["step"],
-        epoch=row["epoch"],
-        percent=row["percent_bp"] / 100,
-        metrics=_only(row["metrics"], names),
-        message=row["message"],
+    epoch, eta = row["epoch"], row["eta_seconds"]
+    return {
+        "timestamp": round(row["at"], 3),
+        "phase": RUN_PHASES.get(row["phase"] or ""),
+        "step": row["step"],
+        "epoch": None if epoch is None else int(epoch),
+        "progress_percentage": row["percent_bp"] / 100,
+        "metrics": _only(row["metrics"], names),
+        "message": row["message"],
         # history keeps single precision
-        eta_seconds=None if row["eta_seconds"] is None else round(row["eta_seconds"], 1),
-    )
+        "eta_seconds": None if eta is None else round(eta, 1),
+    }
 
 
-def _now(job: JobView, query: RunProgressQuery, names: set[str] | None) -> RunPoint | None:
+def point_now(job: JobView, query: RunProgressQuery, names: set[str] | None) -> RunPoint | None:
     """The snapshot as a point, if the filters let it through."""
     phase, at = run_phase(job.state, job.phase), job.updated_at
     outside = (query.since and at < query.since) or (query.until and at > query.until)
     if outside or (query.phase and phase != query.phase):
         return None
     epoch = next((counter.current for counter in job.counters if counter.unit == "epoch"), None)
-    metrics = _only(job.metrics, names)
-    return RunPoint(at.timestamp(), phase, job.step, epoch, job.percent, metrics, job.message, job.eta_seconds)
+    return {
+        "timestamp": round(at.timestamp(), 3),
+        "phase": phase,
+        "step": job.step,
+        "epoch": None if epoch is None else int(epoch),
+        "progress_percentage": job.percent,
+        "metrics": _only(job.metrics, names),
+        "message": job.message,
+        "eta_seconds": job.eta_seconds,
+    }
 
 
 def _only(metrics: Mapping[str, float | None], names: set[str] | None) -> Mapping[str, float | None]:
     return metrics if names is None else {name: value for name, value in metrics.items() if name in names}
 
 
-def _aggregates(connection: Connection, job: Row, wanted: dict[str, int], window: Window) -> dict[str, MetricAggregate]:
-    attempts = attempt_store.attempts_of(connection, job["id"])
-    owned = owned_until([AttemptSpan(row["number"], row["resumed_from_step"]) for row in attempts])
-    if not owned or not wanted:
-        return {}
+def _aggregates(
+    connection: Connection, job: Row, wanted: dict[str, int] | None, window: Window
+) -> dict[str, MetricAggregate]:
+    owned = _owned(connection, job)
     if window.since or window.until:
-        rows = run_history.aggregates(connection, job["id"], job["key"], wanted, owned, window)
+        names = metric_store.names_of_job(connection, job["key"]) if wanted is None else wanted
+        rows = run_history.aggregates(connection, job["id"], job["key"], names, owned, window)
     else:
-        rows = [row for row in read_sums(connection, job, owned, window.phases) if row["name"] in wanted]
-    return {row.pop("name"): MetricAggregate(**row) for row in rows}
+        rows = read_sums(connection, job, owned, window.phases)
+    return {row.pop("name"): MetricAggregate(**row) for row in rows if wanted is None or row["name"] in wanted}
+
+
+def _owned(connection: Connection, job: Row) -> dict[int, int]:
+    if job["attempt"] <= 1:
+        return {1: LAST_STEP}
+    attempts = attempt_store.attempts_of(connection, job["id"])
+    return owned_until([AttemptSpan(row["number"], row["resumed_from_step"]) for row in attempts])

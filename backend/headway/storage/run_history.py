@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 
+from pydantic_core import from_json
 from sqlalchemy import Connection, TextClause, text
 
 from headway.storage.rows import Row, many
@@ -83,7 +83,7 @@ class Window:
 
 def newest_points(connection: Connection, job_id: str, window: Window, limit: int) -> list[Row]:
     """The newest points of the history, in order; `at` in Unix seconds."""
-    return json.loads(connection.scalar(_NEWEST, {"job_id": job_id, "limit": limit, **_parameters(window)}) or "[]")
+    return from_json(connection.scalar(_NEWEST, {"job_id": job_id, "limit": limit, **_parameters(window)}) or "[]")
 
 
 def phase_events(connection: Connection, job_id: str) -> list[Row]:

@@ -61,7 +61,7 @@ CONTRACTS: list[tuple[type[BaseModel], dict[str, Any]]] = [
     (views.RunPointView, POINT),
     (views.TrainingProgressView, TRAINING),
     (views.UnifiedSessionView, UNIFIED),
-    (views.SessionView, SESSION),
+    (views.SessionProgressView, SESSION),
 ]
 
 
@@ -88,8 +88,9 @@ def test_view_has_exactly_the_fields_and_types_of_its_contract(model: type[BaseM
 
 
 def phase(name: str, state: str = "pending", percent: float = 0.0, **more: Any) -> PhaseView:
-    values = {"title": name.title(), "weight": 0.5, "eta_seconds": None, "started_at": None, "finished_at": None}
-    return PhaseView(**{"name": name, "state": state, "percent": percent, "error": None, **values, **more})
+    values: dict[str, Any] = dict.fromkeys(PhaseView.model_fields)
+    values |= {"name": name, "title": name.title(), "weight": 0.5, "state": state, "percent": percent, "counters": []}
+    return PhaseView(**(values | more))
 
 
 def job(**values: Any) -> JobView:
@@ -98,8 +99,9 @@ def job(**values: Any) -> JobView:
         "id": "abcdefghijkm", "kind": "probe.work", "name": "a job", "tags": [], "notes": "", "owner": "",
         "state": JobState.RUNNING, "queue": "cpu", "priority": 0, "attempt": 1, "percent": 40.5, "phase": "training",
         "phases": [phase("initializing", "completed", 100.0), phase("training", "running", 38.0, eta_seconds=55.5)],
-        "counters": [], "data_age_seconds": 0.1, "revision": 17, "metrics": {}, "config": {}, "resources": {},
-        "depends_on": [], "waiting_for": [], "created_at": STARTED, "started_at": STARTED, "updated_at": STARTED,
+        "counters": [], "data_age_seconds": 0.1, "revision": 17, "events_count": 3, "metrics": {}, "config": {},
+        "resources": {}, "depends_on": [], "waiting_for": [], "created_at": STARTED, "started_at": STARTED,
+        "updated_at": STARTED,
     }  # fmt: skip
     return JobView(**(made | values))
 
@@ -107,7 +109,7 @@ def job(**values: Any) -> JobView:
 COUNTERS = [
     CounterView(unit="epoch", current=1, total=3),
     CounterView(unit="step", current=456, total=1000),
-    CounterView(unit="example", current=64, total=None),
+    CounterView(unit="example", current=64, total=64),
 ]
 
 
@@ -115,11 +117,39 @@ def test_run_shows_counters_times_and_metrics_of_the_snapshot() -> None:
     run = views.run_update(job(counters=COUNTERS, eta_seconds=60.0, metrics={"loss": 0.5})).model_dump(mode="json")
     assert run == {
         "run_id": "abcdefghijkm", "status": "running", "current_phase": "training", "progress_percentage": 40.5,
-        "current_epoch": 1, "total_epochs": 3, "current_step": 456, "total_steps": 1000, "examples_processed": 64,
-        "total_examples": None, "eta_seconds": 60.0, "last_metrics": {"loss": 0.5},
+        "current_epoch": 1, "total_epochs": 3, "current_step": 1456, "total_steps": 3000, "examples_processed": 93248,
+        "total_examples": 192000, "eta_seconds": 60.0, "last_metrics": {"loss": 0.5},
         "started_at": round(STARTED.timestamp(), 3), "estimated_completion": round(STARTED.timestamp() + 60, 3),
         "revision": 17,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("counters", "step", "examples"),
+    [
+        ([("step", 7, 10)], (7, 10), (None, None)),
+        ([("epoch", 1, None), ("step", 456, 1000)], (1456, None), (None, None)),
+        ([("epoch", 1.5, 2.5), ("step", 0, 100)], (150, 250), (None, None)),
+        ([("epoch", 0, 3), ("step", 5, None)], (5, None), (None, None)),
+        ([("epoch", 1, 3), ("step", 5, None)], (None, None), (None, None)),
+        ([("epoch", 1, 2), ("step", 1, 10), ("example", 2, 4)], (11, 20), (46, 80)),
+        ([("epoch", 1, 2), ("example", 30, 40)], (None, None), (70, 80)),
+        ([], (None, None), (None, None)),
+    ],
+)
+def test_steps_and_examples_are_those_of_the_whole_run(
+    counters: list[tuple[str, float, float | None]], step: tuple[object, object], examples: tuple[object, object]
+) -> None:
+    told = [CounterView(unit=unit, current=current, total=total) for unit, current, total in counters]
+    run = views.run_view(job(counters=told))
+    assert (run.current_step, run.total_steps) == step
+    assert (run.examples_processed, run.total_examples) == examples
+
+
+def test_training_counters_stay_while_the_run_evaluates_and_saves() -> None:
+    phases = [phase("training", "completed", 100.0, counters=COUNTERS, started_at=STARTED), phase("saving", "running")]
+    run = views.run_view(job(phase="saving", phases=phases, counters=[CounterView(unit="file", current=1, total=2)]))
+    assert (run.current_epoch, run.current_step, run.total_steps) == (1, 1456, 3000)
 
 
 def test_what_a_kind_has_nothing_for_is_null() -> None:
@@ -180,13 +210,21 @@ def test_training_ends_complete_or_with_an_error(state: JobState, complete: bool
     assert (view.is_complete, view.error_message) == (complete, said)
 
 
-def test_session_has_its_three_phases_with_the_counts_of_the_current_one() -> None:
+def test_session_has_its_three_phases_each_with_its_own_counts() -> None:
+    over = {"started_at": STARTED, "finished_at": STARTED + timedelta(seconds=5)}
     phases = [
-        phase("embedding", "completed", 100.0, started_at=STARTED, finished_at=STARTED + timedelta(seconds=5)),
-        phase("face_detection", "running", 25.0, eta_seconds=30.0, started_at=STARTED),
+        phase("embedding", "completed", 100.0, counters=[CounterView(unit="image", current=20, total=20)], **over),
+        phase(
+            "face_detection",
+            "running",
+            25.0,
+            counters=[CounterView(unit="image", current=5, total=20)],
+            eta_seconds=30.0,
+            started_at=STARTED,
+        ),
         phase("clustering"),
     ]
-    faces = job(phase="face_detection", phases=phases, counters=[CounterView(unit="image", current=5, total=20)])
+    faces = job(phase="face_detection", phases=phases)
     view = views.unified_session_view(faces).model_dump(mode="json")
     assert view["overallProgress"] == {"percentage": 40.5, "etaSeconds": None, "currentPhase": "faceDetection"}
     assert view["phases"]["faceDetection"] == {
@@ -198,22 +236,17 @@ def test_session_has_its_three_phases_with_the_counts_of_the_current_one() -> No
     first = views.session_view(faces).model_dump(mode="json")
     assert first == {
         "sessionId": faces.id, "status": "completed",
-        "progress": {"current": None, "total": None, "percentage": 100.0}, "etaSeconds": None,
+        "progress": {"current": 20, "total": 20, "percentage": 100.0}, "etaSeconds": None,
     }  # fmt: skip
 
 
 def test_history_has_aggregates_only_when_asked_for() -> None:
-    point = RunPoint(STARTED.timestamp(), "training", 5, 1.0, 12.5, {"loss": 1.0}, "hello", 3.5)
-    plain = views.run_progress_view(RunProgress("x", [point], None)).model_dump(mode="json")
-    assert plain == {
-        "run_id": "x",
-        "progress_history": [
-            {
-                "timestamp": round(STARTED.timestamp(), 3), "phase": "training", "step": 5, "epoch": 1,
-                "progress_percentage": 12.5, "metrics": {"loss": 1.0}, "message": "hello", "eta_seconds": 3.5,
-            }
-        ],
+    point: RunPoint = {
+        "timestamp": 1.125, "phase": "training", "step": 5, "epoch": 1, "progress_percentage": 12.5,
+        "metrics": {"loss": 1.0}, "message": "hello", "eta_seconds": 3.5,
     }  # fmt: skip
+    plain = views.run_progress_view(RunProgress("x", [point], None)).model_dump(mode="json")
+    assert plain == {"run_id": "x", "progress_history": [point]}
     mean = {"loss": MetricAggregate(current=1.0, mean=2.0, min=1.0, max=3.0)}
     asked = views.run_progress_view(RunProgress("x", [], mean)).model_dump(mode="json")
     assert asked["aggregates"] == {"loss": {"current": 1.0, "mean": 2.0, "min": 1.0, "max": 3.0}}

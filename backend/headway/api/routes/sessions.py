@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from headway.api.route import Call, Route
-from headway.api.views import SessionView, UnifiedSessionView, session_view, unified_session_view
+from headway.api.views import SessionProgressView, UnifiedSessionView, session_view, unified_session_view
 from headway.services.read_jobs import get_job
 
 
@@ -12,7 +12,7 @@ def unified(call: Call, sessionId: str) -> UnifiedSessionView:
     return unified_session_view(get_job(call.api.runtime.engine, sessionId))
 
 
-def first_phase(call: Call, sessionId: str) -> SessionView:
+def first_phase(call: Call, sessionId: str) -> SessionProgressView:
     """A session's first phase."""
     return session_view(get_job(call.api.runtime.engine, sessionId))
 
@@ -33,6 +33,6 @@ ROUTES = (
         role="viewer",
         handler=first_phase,
         summary="A session's first phase",
-        answer=SessionView,
+        answer=SessionProgressView,
     ),
 )
