@@ -55,7 +55,7 @@ export default tseslint.config(
     files: ["tests/**/*.mjs", "public/*.js"],
     languageOptions: {
       globals: Object.fromEntries(
-        ["process", "console", "crypto", "URL", "setTimeout", "setInterval", "clearInterval", "Buffer", "document", "window", "location", "localStorage", "matchMedia", "getComputedStyle", "performance", "fetch"].map((name) => [name, "readonly"]),
+        ["process", "console", "crypto", "URL", "setTimeout", "setInterval", "clearInterval", "Buffer", "document", "window", "location", "localStorage", "matchMedia", "getComputedStyle", "performance", "fetch", "AbortController", "URLSearchParams"].map((name) => [name, "readonly"]),
       ),
     },
   },

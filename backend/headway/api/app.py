@@ -34,6 +34,7 @@ from headway.realtime.stream import RunStreams
 from headway.services.tokens import TokenView, find_by_id, find_by_secret
 from headway.settings import Settings
 
+START_SECONDS = 2.0
 SHUTDOWN_SECONDS = 2.0
 CLOSE_SECONDS = 1.5
 TOKENS_CHECKED_SECONDS = 30.0
@@ -105,6 +106,8 @@ def _compose(runtime: Runtime, routes: Sequence[Route]) -> Api:
 
 async def _start(app: web.Application) -> None:
     app[API].push.start()
+    # who comes first finds pushes flowing; without Redis or Postgres it begins all the same
+    await app[API].push.cluster.hears(START_SECONDS)
     gc.enable()
     gc.freeze()  # what stands now stays: the collector need not look at it again
 

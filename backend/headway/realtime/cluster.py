@@ -111,9 +111,10 @@ class Cluster(AsyncRedisManager):
                     elif data and not data.startswith(_PROBE):
                         yield data
             finally:
-                probing.cancel()
                 self._listening.clear()
                 await self._on_deaf()
+                probing.cancel()
+                await asyncio.wait([probing], timeout=CLOSE_SECONDS)
 
     async def _probe(self, client: Redis) -> None:
         while True:

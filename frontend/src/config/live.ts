@@ -1,6 +1,15 @@
 /** How often a page asks by REST while the socket is away. */
 export const POLL_MS = 2_000;
 
+/** A stream is told by REST when its first subscription is not answered within this time. */
+export const FIRST_MS = 500;
+
+/** A push can be lost without a trace: a channel that was quiet this long is asked for its snapshot again. */
+export const QUIET_MS = 15_000;
+
+/** How the socket comes back. */
+export const RECONNECT_MS = { reconnectionDelay: 200, reconnectionDelayMax: 2_000 };
+
 /** How long one REST call or one socket acknowledgement may take. */
 export const TIMEOUT_MS = 15_000;
 

@@ -44,7 +44,7 @@ export type Kind = With<Schemas["KindView"], { schema: JsonObject }>;
 export type Setting = With<Schemas["SettingView"], { value: Json; default: Json }>;
 export type Host = Schemas["HostView"];
 export type Operations = With<Schemas["OperationsView"], { active: Job[] }>;
-export type Session = Schemas["headway__api__routes__session__SessionView"];
+export type Session = Schemas["SessionView"];
 
 /** RFC 9457 problem+json; what stands between may answer with less. */
 export type Problem = Partial<Schemas["Problem"]> & Pick<Schemas["Problem"], "title" | "status">;
@@ -63,7 +63,7 @@ export type LogsPush = Push & { items: LogLine[] };
 export type MetricsPush = Push & { attempt: number; reset?: boolean; points: { name: string; steps: number[]; values: (number | null)[] }[] };
 export type CheckpointPush = Push & { checkpoint: Checkpoint };
 
-export type SubscribeReply = { ok: true; channel: string; snapshot: unknown } | { ok: false; error: string };
+export type SubscribeReply = { ok: true; channel: string; snapshot: unknown; reset?: boolean } | { ok: false; error: string };
 
 export type Comparison = Schemas["CompareView"];
 export type ComparedMetric = Schemas["ComparedMetricView"];

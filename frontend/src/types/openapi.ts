@@ -347,6 +347,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/system/current": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The newest sample of each host */
+        get: operations["get_system_current"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What hosts used over time: as sampled for an hour, by minute for a day, by 15 minutes for 30 days */
+        get: operations["get_system_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{job_id}/resources": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a job's processes used over its time */
+        get: operations["get_jobs_job_id_resources"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/settings": {
         parameters: {
             query?: never;
@@ -716,6 +767,20 @@ export interface components {
             ready_at: string | null;
         };
         /**
+         * AttemptSpan
+         * @description When an attempt ran, and where.
+         */
+        AttemptSpan: {
+            /** Attempt */
+            attempt: number;
+            /** Host */
+            host: string;
+            /** Started At */
+            started_at: string;
+            /** Ended At */
+            ended_at: string | null;
+        };
+        /**
          * AttemptView
          * @description An attempt whose process began, and the step it went on from (null: it began anew).
          */
@@ -814,13 +879,17 @@ export interface components {
         };
         /**
          * ComparedPhaseView
-         * @description How long a job worked in a phase.
+         * @description How long a job worked in a phase; `rate` is the last attempt's mean over it, in `rate_unit`s a second.
          */
         ComparedPhaseView: {
             /** Name */
             name: string;
             /** Seconds */
             seconds: number;
+            /** Rate */
+            rate: number | null;
+            /** Rate Unit */
+            rate_unit: string | null;
         };
         /**
          * ComparisonView
@@ -849,6 +918,16 @@ export interface components {
             current: number;
             /** Total */
             total: number | null;
+        };
+        /**
+         * CurrentView
+         * @description Every host that was measured within the last hour, and how often hosts are measured.
+         */
+        CurrentView: {
+            /** Interval Seconds */
+            interval_seconds: number;
+            /** Items */
+            items: components["schemas"]["HostNowView"][];
         };
         /**
          * DeliveriesView
@@ -935,6 +1014,41 @@ export interface components {
             message: string;
         };
         /**
+         * GaugeSeries
+         * @description One gauge over the times: the mean of each bin, null where there is none; peaks where bins are rolled up.
+         */
+        GaugeSeries: {
+            /** Gauge */
+            gauge: string;
+            /** Values */
+            values: (number | null)[];
+            /**
+             * Peaks
+             * @default null
+             */
+            peaks: (number | null)[] | null;
+        };
+        /**
+         * GpuReportView
+         * @description Whether the GPUs of a host could be asked (`ok`, `none`, `unknown`), why not, and what gauges cannot hold.
+         */
+        GpuReportView: {
+            /**
+             * State
+             * @default unknown
+             */
+            state: string;
+            /**
+             * Reason
+             * @default null
+             */
+            reason: string | null;
+            /** Gpus */
+            gpus?: {
+                [key: string]: unknown;
+            }[];
+        };
+        /**
          * HealthView
          * @description The process lives.
          */
@@ -943,6 +1057,14 @@ export interface components {
             status: string;
             /** Version */
             version: string;
+        };
+        /**
+         * HistoryOfHosts
+         * @description The history of the hosts asked for.
+         */
+        HistoryOfHosts: {
+            /** Items */
+            items: components["schemas"]["HostHistory"][];
         };
         /**
          * HistoryPoint
@@ -973,6 +1095,37 @@ export interface components {
         HistoryView: {
             /** Items */
             items: components["schemas"]["HistoryPoint"][];
+        };
+        /**
+         * HostHistory
+         * @description A host's series over the same times (Unix seconds); `resolution_seconds` is the width of a bin, 0: as sampled.
+         */
+        HostHistory: {
+            /** Host */
+            host: string;
+            /** Resolution Seconds */
+            resolution_seconds: number;
+            /** Times */
+            times: number[];
+            /** Series */
+            series: components["schemas"]["GaugeSeries"][];
+        };
+        /**
+         * HostNowView
+         * @description A host's newest sample: gauges by `family.name_unit`, with `:label` where there are several.
+         */
+        HostNowView: {
+            /** Host */
+            host: string;
+            /** At */
+            at: string;
+            /** Age Seconds */
+            age_seconds: number;
+            /** Gauges */
+            gauges: {
+                [key: string]: number;
+            };
+            gpu_report: components["schemas"]["GpuReportView"];
         };
         /**
          * HostView
@@ -1069,6 +1222,22 @@ export interface components {
             time_limit_seconds: number | null;
         };
         /**
+         * JobResources
+         * @description What a job used over its time. `estimated` holds where the GPU figures of some samples could not be measured.
+         */
+        JobResources: {
+            /** Job Id */
+            job_id: string;
+            /** Times */
+            times: number[];
+            /** Series */
+            series: components["schemas"]["GaugeSeries"][];
+            /** Estimated */
+            estimated: boolean;
+            /** Attempts */
+            attempts: components["schemas"]["AttemptSpan"][];
+        };
+        /**
          * JobState
          * @description Where a job stands. A paused job keeps a checkpoint; a waiting one waits for other jobs.
          * @enum {string}
@@ -1125,6 +1294,8 @@ export interface components {
             data_age_seconds: number;
             /** Revision */
             revision: number;
+            /** Events Count */
+            events_count: number;
             /** Message */
             message: string | null;
             /** Metrics */
@@ -1397,7 +1568,7 @@ export interface components {
         };
         /**
          * PhaseView
-         * @description A phase of the plan; `weight` is its share of the percent.
+         * @description A phase of the plan; `weight` is its share of the percent, `rate` the mean over the phase, in units a second.
          */
         PhaseView: {
             /** Name */
@@ -1410,6 +1581,12 @@ export interface components {
             state: string;
             /** Percent */
             percent: number;
+            /** Counters */
+            counters: components["schemas"]["CounterView"][];
+            /** Rate */
+            rate: number | null;
+            /** Rate Unit */
+            rate_unit: string | null;
             /** Eta Seconds */
             eta_seconds: number | null;
             /** Started At */
@@ -1560,7 +1737,7 @@ export interface components {
         };
         /**
          * RunView
-         * @description `GET /runs/{run_id}`. Times are Unix seconds; counters are those of the current phase.
+         * @description `GET /runs/{run_id}`. Times are Unix seconds; steps and examples are those of the whole run, over all epochs.
          */
         RunView: {
             /** Run Id */
@@ -1660,6 +1837,33 @@ export interface components {
             training: components["schemas"]["SessionPhaseView"] | null;
             faceDetection: components["schemas"]["SessionPhaseView"] | null;
             clustering: components["schemas"]["SessionPhaseView"] | null;
+        };
+        /**
+         * SessionProgressView
+         * @description `GET /api/v1/training/sessions/{sessionId}/progress`: the first phase alone, for older clients.
+         */
+        SessionProgressView: {
+            /** Sessionid */
+            sessionId: string;
+            /** Status */
+            status: string;
+            progress: components["schemas"]["SessionCountView"];
+            /** Etaseconds */
+            etaSeconds: number | null;
+        };
+        /**
+         * SessionView
+         * @description Who asks, and what answers.
+         */
+        SessionView: {
+            /** Role */
+            role: string;
+            /** Name */
+            name: string;
+            /** Installation */
+            installation: string;
+            /** Version */
+            version: string;
         };
         /**
          * SettingView
@@ -1773,6 +1977,8 @@ export interface components {
             data_age_seconds: number;
             /** Revision */
             revision: number;
+            /** Events Count */
+            events_count: number;
             /** Message */
             message: string | null;
             /** Metrics */
@@ -2101,33 +2307,6 @@ export interface components {
             slots: {
                 [key: string]: number;
             };
-        };
-        /**
-         * SessionView
-         * @description Who asks, and what answers.
-         */
-        headway__api__routes__session__SessionView: {
-            /** Role */
-            role: string;
-            /** Name */
-            name: string;
-            /** Installation */
-            installation: string;
-            /** Version */
-            version: string;
-        };
-        /**
-         * SessionView
-         * @description `GET /api/v1/training/sessions/{sessionId}/progress`: the first phase alone, for older clients.
-         */
-        headway__api__views__SessionView: {
-            /** Sessionid */
-            sessionId: string;
-            /** Status */
-            status: string;
-            progress: components["schemas"]["SessionCountView"];
-            /** Etaseconds */
-            etaSeconds: number | null;
         };
     };
     responses: never;
@@ -2876,6 +3055,103 @@ export interface operations {
             };
         };
     };
+    get_system_current: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CurrentView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_system_history: {
+        parameters: {
+            query?: {
+                from?: string | null;
+                to?: string | null;
+                host?: string | null;
+                gauges?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HistoryOfHosts"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_jobs_job_id_resources: {
+        parameters: {
+            query?: {
+                from?: string | null;
+                to?: string | null;
+            };
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobResources"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_settings: {
         parameters: {
             query?: never;
@@ -3359,7 +3635,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["headway__api__views__SessionView"];
+                    "application/json": components["schemas"]["SessionProgressView"];
                 };
             };
             /** @description What went wrong */
@@ -3388,7 +3664,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["headway__api__routes__session__SessionView"];
+                    "application/json": components["schemas"]["SessionView"];
                 };
             };
             /** @description What went wrong */
@@ -3421,7 +3697,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["headway__api__routes__session__SessionView"];
+                    "application/json": components["schemas"]["SessionView"];
                 };
             };
             /** @description What went wrong */

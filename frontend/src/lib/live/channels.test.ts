@@ -54,7 +54,28 @@ describe("channels", () => {
     wire.connected = true;
     channels.reconnected();
     await vi.advanceTimersByTimeAsync(0);
-    expect(snapshot.mock.calls).toEqual([[1], [2]]);
+    expect(snapshot.mock.calls).toEqual([[1, false], [2, false]]);
+  });
+
+  test("who comes later hears a snapshot of its own, and the others nothing", async () => {
+    const { channels } = setUp();
+    const first = vi.fn();
+    const second = vi.fn();
+    channels.listen(CHANNEL, { snapshot: first });
+    await vi.advanceTimersByTimeAsync(0);
+    channels.listen(CHANNEL, { snapshot: second });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(first.mock.calls).toEqual([[1, false]]);
+    expect(second.mock.calls).toEqual([[2, false]]);
+  });
+
+  test("everybody hears once that the connection is lost, however many channels it listens to", () => {
+    const { channels } = setUp();
+    const listener = { lost: vi.fn() };
+    channels.listen(CHANNEL, listener);
+    channels.listen("jobs/a/logs", listener);
+    channels.lost();
+    expect(listener.lost).toHaveBeenCalledOnce();
   });
 
   test("a listener that came while disconnected is subscribed with the connection", async () => {
@@ -72,7 +93,7 @@ describe("channels", () => {
     const snapshot = vi.fn();
     channels.listen(CHANNEL, { snapshot });
     await vi.advanceTimersByTimeAsync(2 * POLL_MS);
-    expect(snapshot.mock.calls).toEqual([["late"]]);
+    expect(snapshot.mock.calls).toEqual([["late", false]]);
   });
 
   test("a refusal reaches the listener with its reason", async () => {

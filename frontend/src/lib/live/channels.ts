@@ -3,15 +3,22 @@ import type { Push, SubscribeReply } from "@/types/api";
 
 /** What a listener hears of its channel: the snapshot with every (re)subscription, then the events. */
 export interface Listener {
-  snapshot?(snapshot: unknown): void;
+  /** `reset`: the server has less than this listener said it holds; its history is gone. */
+  snapshot?(snapshot: unknown, reset: boolean): void;
   event?(name: string, payload: Push): void;
   refused?(reason: string): void;
+  /** The connection is gone; it comes back by itself, and brings a snapshot. */
+  lost?(): void;
+  /** What this listener holds of the channel. */
+  revision?(): number | undefined;
 }
+
+type Asked = { channel: string; revision?: number };
 
 /** The part of a socket that channels need. */
 export interface Wire {
   readonly connected: boolean;
-  call(event: "subscribe" | "unsubscribe", payload: { channel: string }, timeoutMs: number): Promise<SubscribeReply>;
+  call(event: "subscribe" | "unsubscribe", payload: Asked, timeoutMs: number): Promise<SubscribeReply>;
 }
 
 /** Channels by reference count over one wire: the first listener subscribes, the last one's leaving unsubscribes. */
@@ -26,8 +33,10 @@ export class Channels {
 
   listen(channel: string, listener: Listener): () => void {
     const known = this.listeners.get(channel);
-    if (known) known.add(listener);
-    else {
+    if (known) {
+      known.add(listener);
+      if (listener.snapshot) void this.subscribe(channel, [listener]);
+    } else {
       this.listeners.set(channel, new Set([listener]));
       void this.subscribe(channel);
     }
@@ -39,6 +48,16 @@ export class Channels {
     for (const channel of this.listeners.keys()) void this.subscribe(channel);
   }
 
+  /** Silence is looked into: the channel's snapshot is asked for again. */
+  again(channel: string): void {
+    void this.subscribe(channel);
+  }
+
+  lost(): void {
+    const everybody = new Set([...this.listeners.values()].flatMap((listeners) => [...listeners]));
+    everybody.forEach((listener) => listener.lost?.());
+  }
+
   receive(event: string, payload: Push): void {
     this.listeners.get(payload.channel)?.forEach((listener) => listener.event?.(event, payload));
   }
@@ -48,24 +67,26 @@ export class Channels {
     if (!known?.delete(listener) || known.size > 0) return;
     this.listeners.delete(channel);
     this.later(channel, LINGER_MS, () => {
-      if (this.wire.connected && !this.listeners.has(channel)) void this.ask("unsubscribe", channel);
+      if (this.wire.connected && !this.listeners.has(channel)) void this.ask("unsubscribe", { channel });
     });
   }
 
-  private async subscribe(channel: string): Promise<void> {
+  /** Subscribes for all that listen, or for those that came later. */
+  private async subscribe(channel: string, newcomers?: Listener[]): Promise<void> {
     clearTimeout(this.timers.get(channel));
     this.timers.delete(channel);
     if (!this.wire.connected) return;
-    const reply = await this.ask("subscribe", channel);
-    const known = this.listeners.get(channel);
-    if (reply?.ok) known?.forEach((listener) => listener.snapshot?.(reply.snapshot));
-    else if (reply) known?.forEach((listener) => listener.refused?.(reply.error));
-    else if (known && this.wire.connected) this.later(channel, POLL_MS, () => void this.subscribe(channel));
+    const listeners = () => newcomers ?? [...(this.listeners.get(channel) ?? [])];
+    const held = listeners().flatMap((listener) => listener.revision?.() ?? []);
+    const reply = await this.ask("subscribe", { channel, ...(held.length > 0 && { revision: Math.max(...held) }) });
+    if (reply?.ok) listeners().forEach((listener) => listener.snapshot?.(reply.snapshot, reply.reset ?? false));
+    else if (reply) listeners().forEach((listener) => listener.refused?.(reply.error));
+    else if (this.listeners.has(channel) && this.wire.connected) this.later(channel, POLL_MS, () => void this.subscribe(channel));
   }
 
   /** The reply, or null when none came in time. */
-  private ask(event: "subscribe" | "unsubscribe", channel: string): Promise<SubscribeReply | null> {
-    return this.wire.call(event, { channel }, TIMEOUT_MS).catch(() => null);
+  private ask(event: "subscribe" | "unsubscribe", asked: Asked): Promise<SubscribeReply | null> {
+    return this.wire.call(event, asked, TIMEOUT_MS).catch(() => null);
   }
 
   private later(channel: string, ms: number, act: () => void): void {
