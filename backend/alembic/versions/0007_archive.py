@@ -31,6 +31,7 @@ FROM training_metrics WHERE job IN (SELECT key FROM jobs) GROUP BY job, metric, 
 
 def upgrade() -> None:
     _create_tables()
+    _index_series("received_at")
     op.create_index("ix_jobs_finished_at", "jobs", ["finished_at"], postgresql_where=sa.text("finished_at IS NOT NULL"))
     op.add_column("attempts", sa.Column("drained_at", sa.DateTime(timezone=True), nullable=True))
     op.execute("UPDATE attempts SET drained_at = now() WHERE spool_offset > 0")
@@ -83,6 +84,18 @@ def _create_tables() -> None:
     )
 
 
+def _index_series(*more: str) -> None:
+    """The covering index of both tables; with the time of receipt weeks are pruned and it still covers."""
+    for table in ("training_metrics", "training_metrics_archive"):
+        op.drop_index(f"ix_{table}_series", table_name=table)
+        op.create_index(
+            f"ix_{table}_series",
+            table,
+            ["job", "metric", "step", "attempt"],
+            postgresql_include=["value", "nonfinite", *more],
+        )
+
+
 def _check_week(name: str) -> None:
     """With a CHECK of its bounds a week is attached to the archive without being read."""
     start = datetime.strptime(name[-8:], "%Y%m%d")
@@ -93,6 +106,7 @@ def _check_week(name: str) -> None:
 def downgrade() -> None:
     for name in op.get_bind().scalars(sa.text(_PARTITIONS)).all():
         op.execute(f"ALTER TABLE {name} DROP CONSTRAINT IF EXISTS {name}_week")
+    _index_series()
     op.drop_column("attempts", "drained_at")
     op.drop_index("ix_jobs_finished_at", table_name="jobs", postgresql_where=sa.text("finished_at IS NOT NULL"))
     op.drop_table("maintenance")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, Engine
@@ -15,7 +17,7 @@ from headway.storage import jobs as job_store
 from headway.storage import metrics as metric_store
 from headway.storage.engine import transaction
 from headway.storage.rows import Row
-from headway.storage.series import Range, Series, read_series
+from headway.storage.series import ALWAYS, Range, Series, read_series
 
 
 class MetricsQuery(BaseModel):
@@ -76,7 +78,10 @@ def read_metrics(engine: Engine, job_id: str, query: MetricsQuery) -> MetricsVie
         known = metric_store.names_of_job(connection, job["key"])
         wanted = wanted_metrics(query.names, known)
         owned = owned_until([AttemptSpan(row["number"], row["resumed_from_step"]) for row in attempts])
-        reach = Range(owned, query.from_step, query.to_step, query.max_points, query.include_archived)
+        received = received_within(attempts)
+        reach = Range(
+            owned, query.from_step, query.to_step, query.max_points, query.include_archived, received=received
+        )
         series = read_series(connection, job["key"], wanted, reach) if wanted and owned else []
         layers = _layers(connection, job["key"], wanted, reach, attempts) if query.layers else None
     return MetricsView(
@@ -91,6 +96,13 @@ def read_metrics(engine: Engine, job_id: str, query: MetricsQuery) -> MetricsVie
         ],
         cursor={row["number"]: row["spool_offset"] for row in attempts},
     )
+
+
+def received_within(attempts: Sequence[Row]) -> tuple[datetime, datetime]:
+    """When the attempts' points came in, as far as their drains noted it."""
+    since = min((row["started_at"] for row in attempts), default=ALWAYS[0])
+    until = max((row["drained_at"] for row in attempts if row["drained_at"]), default=ALWAYS[1])
+    return since, until
 
 
 def wanted_metrics(names: str | None, known: dict[str, int], field: str = "names") -> dict[str, int]:

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from datetime import date, datetime
 from itertools import groupby
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
+from headway.domain.series import LAST_STEP
 from headway.spool.reader import MetricRows
 from headway.storage.copy_format import nonfinite_code
 from headway.storage.partitions import week_start
@@ -35,6 +37,46 @@ ON CONFLICT (job, metric, attempt, bucket, week) DO UPDATE SET
     high = greatest(b.high, excluded.high),
     odd_step = coalesce(b.odd_step, excluded.odd_step), nonfinite = coalesce(b.nonfinite, excluded.nonfinite)
 """)
+# as `series` reads points: what a bucket says of its steps, placed at the first of them
+FOLDED = f"""
+SELECT b.metric, b.bucket * {STEPS} AS step, b.low, b.low_step, b.high, b.high_step, b.odd_step, b.nonfinite
+FROM unnest(CAST(:whole_attempts AS int2[]), CAST(:whole_firsts AS int8[]), CAST(:whole_lasts AS int8[]))
+    AS o(attempt, first, last)
+JOIN metric_buckets b ON b.attempt = o.attempt AND b.bucket BETWEEN o.first AND o.last
+WHERE b.job = :job AND b.metric = ANY(:metrics){{weeks}}
+"""
+LIVE_WEEKS = """ AND b.week IN (
+    SELECT to_date(right(c.relname, 8), 'YYYYMMDD') FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+    WHERE i.inhparent = 'training_metrics'::regclass)"""
+
+
+class Stretch(NamedTuple):
+    """Steps (or buckets) of an attempt, both ends included."""
+
+    attempt: int
+    first: int
+    last: int
+
+
+def cut(stretches: Iterable[Stretch]) -> tuple[list[Stretch], list[Stretch]]:
+    """The buckets that lie within stretches of steps as a whole, and what steps are left over at their ends."""
+    whole: list[Stretch] = []
+    edges: list[Stretch] = []
+    for attempt, first, last in stretches:
+        begin, end = -(-first // STEPS), last if last >= LAST_STEP else (last + 1) // STEPS
+        if begin >= end:
+            edges += [Stretch(attempt, first, last)] if first <= last else []
+            continue
+        whole.append(Stretch(attempt, begin, end - 1))
+        ends = (Stretch(attempt, first, begin * STEPS - 1), Stretch(attempt, end * STEPS, last))
+        edges += [each for each in ends if each.first <= each.last]
+    return whole, edges
+
+
+def aligned(first: int, last: int, most: int) -> tuple[int, int]:
+    """Origin and width in steps of at most `most` groups of whole buckets that cover the steps."""
+    begin, end = first // STEPS, last // STEPS
+    return begin * STEPS, ((end - begin) // most + 1) * STEPS
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import Connection, text
+
+from headway.storage.buckets import FOLDED, LIVE_WEEKS, STEPS, Stretch, aligned, cut
 
 NONFINITE_NAMES = {1: "NaN", 2: "+Inf", 3: "-Inf"}
 #: Where points are, without and with the archive.
@@ -13,30 +17,48 @@ SOURCES = {
     False: "training_metrics",
     True: "(SELECT * FROM training_metrics UNION ALL SELECT * FROM training_metrics_archive)",
 }
-_OWNED = """
-FROM {source} m JOIN unnest(CAST(:attempts AS int2[]), CAST(:bounds AS int8[])) AS o(attempt, bound) USING (attempt)
-WHERE m.job = :job AND m.step BETWEEN :from_step AND :to_step AND m.step {side} o.bound
+ALWAYS = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+
+# weeks outside the time of receipt are pruned; the covering index holds that time too
+_POINTS = """
+FROM unnest(CAST(:attempts AS int2[]), CAST(:firsts AS int8[]), CAST(:lasts AS int8[])) AS o(attempt, first, last)
+JOIN {source} m ON m.attempt = o.attempt AND m.step BETWEEN o.first AND o.last
+WHERE m.job = :job AND m.received_at BETWEEN :since AND :until
 """
 _EXTENT = """
-SELECT wanted.metric, extent.points, extent.first, extent.last
+SELECT wanted.metric, extent.first, extent.last
 FROM unnest(CAST(:metrics AS int[])) AS wanted(metric) CROSS JOIN LATERAL (
-    SELECT (SELECT count(*) FROM (SELECT 1 {owned} AND m.metric = wanted.metric LIMIT :enough) AS counted) AS points,
-           (SELECT m.step {owned} AND m.metric = wanted.metric ORDER BY m.step LIMIT 1) AS first,
-           (SELECT m.step {owned} AND m.metric = wanted.metric ORDER BY m.step DESC LIMIT 1) AS last) AS extent
+    SELECT (SELECT m.step {points} AND m.metric = wanted.metric ORDER BY m.step LIMIT 1) AS first,
+           (SELECT m.step {points} AND m.metric = wanted.metric ORDER BY m.step DESC LIMIT 1) AS last) AS extent
+WHERE extent.first IS NOT NULL
 """
-_ALL = "SELECT m.metric, m.step, m.value, m.nonfinite {owned} AND m.metric = ANY(:metrics) ORDER BY m.metric, m.step"
+_MORE_THAN = """
+SELECT wanted.metric FROM unnest(CAST(:metrics AS int[])) AS wanted(metric)
+WHERE :most < (SELECT count(*) FROM (SELECT 1 {points} AND m.metric = wanted.metric LIMIT :most + 1) AS counted)
+"""
+_ALL = """
+SELECT metric, array_agg(step) AS steps, array_agg(value) AS values,
+       array_agg(step) FILTER (WHERE nonfinite IS NOT NULL) AS odd_steps,
+       array_agg(nonfinite) FILTER (WHERE nonfinite IS NOT NULL) AS nonfinite
+FROM (SELECT m.metric, m.step, m.value, m.nonfinite {points} AND m.metric = ANY(:metrics)
+      ORDER BY m.metric, m.step, m.received_at) AS ordered GROUP BY metric
+"""
+_RAW = """
+SELECT m.metric, m.step, m.value AS low, m.step AS low_step, m.value AS high, m.step AS high_step,
+       CASE WHEN m.nonfinite IS NOT NULL THEN m.step END AS odd_step, m.nonfinite {points} AND m.metric = ANY(:metrics)
+"""
 # arrays compare by their first element, so the extreme value brings its own step along
 _BUCKETS = """
-SELECT metric, min(ARRAY[value, step]) AS low, max(ARRAY[value, step]) AS high,
-       min(step) FILTER (WHERE nonfinite IS NOT NULL) AS odd_step, min(nonfinite) AS nonfinite
-FROM (SELECT m.metric, m.step::float8 AS step, m.value, m.nonfinite, (m.step - w.first) / w.width AS bucket
-      {owned_joined} ) AS points
-GROUP BY metric, bucket ORDER BY metric, bucket
+SELECT metric, low[1] AS low, low[2]::int8 AS low_step, high[1] AS high, high[2]::int8 AS high_step,
+       odd_step, nonfinite
+FROM (SELECT p.metric, (p.step - w.first) / w.width AS bucket,
+             min(ARRAY[p.low, p.low_step]) FILTER (WHERE p.low IS NOT NULL) AS low,
+             max(ARRAY[p.high, p.high_step]) FILTER (WHERE p.high IS NOT NULL) AS high,
+             min(p.odd_step) AS odd_step, min(p.nonfinite) AS nonfinite
+      FROM ({parts}) AS p JOIN unnest(CAST(:metrics AS int[]), CAST(:origins AS int8[]), CAST(:widths AS int8[]))
+          AS w(metric, first, width) USING (metric) GROUP BY p.metric, 2) AS found
+ORDER BY metric, bucket
 """
-_WIDTHS = (
-    "JOIN unnest(CAST(:metrics AS int[]), CAST(:firsts AS int8[]), CAST(:widths AS int8[])) "
-    "AS w(metric, first, width) ON w.metric = m.metric WHERE"
-)
 
 
 @dataclass(slots=True)
@@ -62,7 +84,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """What to read: steps inclusive, at most `max_points` a series; `owned` is the last step by attempt."""
+    """What to read: steps inclusive, at most `max_points` a series; `owned` is the last step by attempt.
+
+    `received` is when the points came in, as far as that is known: other weeks need not be looked at.
+    """
 
     owned: Mapping[int, int]
     from_step: int
@@ -70,48 +95,93 @@ class Range:
     max_points: int
     include_archived: bool = True
     ghosts: bool = False
+    received: tuple[datetime, datetime] = ALWAYS
+
+    @property
+    def stretches(self) -> list[Stretch]:
+        """The steps of each attempt: those it owns, or (ghosts) those beyond."""
+        if self.ghosts:
+            return [Stretch(each, max(self.from_step, own + 1), self.to_step) for each, own in self.owned.items()]
+        return [Stretch(each, self.from_step, min(self.to_step, own)) for each, own in self.owned.items()]
 
 
 def read_series(connection: Connection, job_key: int, names: Mapping[str, int], wanted: Range) -> list[Series]:
     """The series of these metrics (name -> id), thinned where they hold more than `max_points`."""
     by_id = {metric: Series(name) for name, metric in names.items()}
-    owned = _OWNED.format(source=SOURCES[wanted.include_archived], side=">" if wanted.ghosts else "<=")
-    parameters = {
-        "job": job_key,
-        "metrics": list(by_id),
-        "attempts": list(wanted.owned),
-        "bounds": list(wanted.owned.values()),
-        "from_step": wanted.from_step,
-        "to_step": wanted.to_step,
-        "enough": wanted.max_points + 1,
-    }
-    extents = [row for row in connection.execute(text(_EXTENT.format(owned=owned)), parameters) if row.points]
-    whole = [row.metric for row in extents if row.points <= wanted.max_points]
-    thinned = [row for row in extents if row.points > wanted.max_points]
-    if whole:
-        for row in connection.execute(text(_ALL.format(owned=owned)), parameters | {"metrics": whole}):
-            by_id[row.metric].add(row.step, row.value, row.nonfinite)
-    if thinned:
-        buckets = max(1, wanted.max_points // 2)
-        parameters |= {
-            "metrics": [row.metric for row in thinned],
-            "firsts": [row.first for row in thinned],
-            "widths": [(row.last - row.first) // buckets + 1 for row in thinned],
-        }
-        statement = text(_BUCKETS.format(owned_joined=owned.replace("WHERE", _WIDTHS, 1)))
-        for row in connection.execute(statement, parameters):
-            _add_bucket(by_id[row.metric], row.low, row.high, row.odd_step, row.nonfinite)
+    reader = _Reader(connection, job_key, wanted)
+    extents = reader.extents(list(by_id))
+    # as many points as steps at most: the long ones are counted, the others need not be
+    long = [metric for metric, (first, last) in extents.items() if last - first >= wanted.max_points]
+    thinned = set(reader.with_more_points(long)) if long else set[int]()
+    reader.read_whole({metric: by_id[metric] for metric in extents if metric not in thinned})
+    reader.read_thinned(by_id, {metric: extents[metric] for metric in thinned})
     return list(by_id.values())
 
 
-def _add_bucket(
-    series: Series, low: Sequence[float] | None, high: Sequence[float] | None, odd_step: float | None, odd: int | None
-) -> None:
-    points: dict[int, tuple[float | None, int | None]] = {}
-    for extreme in (low, high):
-        if extreme is not None and extreme[0] is not None:
-            points[int(extreme[1])] = (extreme[0], None)
-    if odd_step is not None:
-        points[int(odd_step)] = (None, odd)
-    for step in sorted(points):
-        series.add(step, *points[step])
+class _Reader:
+    """The statements about one range of a job's points."""
+
+    def __init__(self, connection: Connection, job_key: int, wanted: Range) -> None:
+        self._connection = connection
+        self._wanted = wanted
+        self._points = _POINTS.format(source=SOURCES[wanted.include_archived])
+        since, until = wanted.received
+        self._parameters = {"job": job_key, "since": since, "until": until, **_columns(wanted.stretches)}
+
+    def extents(self, metrics: Sequence[int]) -> dict[int, tuple[int, int]]:
+        """First and last step of each metric that has any."""
+        return {row.metric: (row.first, row.last) for row in self._rows(_EXTENT, metrics=metrics)}
+
+    def with_more_points(self, metrics: Sequence[int]) -> list[int]:
+        """The metrics that have more points than wanted."""
+        return [row.metric for row in self._rows(_MORE_THAN, metrics=metrics, most=self._wanted.max_points)]
+
+    def read_whole(self, series: Mapping[int, Series]) -> None:
+        """Fill in every point; of two at the same step the later wins."""
+        for row in self._rows(_ALL, metrics=list(series)) if series else ():
+            found, odd = series[row.metric], dict(zip(row.odd_steps or (), row.nonfinite or (), strict=True))
+            if odd or len(set(row.steps)) < len(row.steps):
+                for step, value in zip(row.steps, row.values, strict=True):
+                    found.add(step, value, odd.get(step) if value is None else None)
+            else:
+                found.steps, found.values = row.steps, row.values
+
+    def read_thinned(self, series: Mapping[int, Series], extents: Mapping[int, tuple[int, int]]) -> None:
+        """Fill in the extremes of each bucket: at most half as many buckets as points are wanted."""
+        most = max(1, self._wanted.max_points // 2)
+        widths = {metric: (last - first) // most + 1 for metric, (first, last) in extents.items()}
+        narrow = [metric for metric, width in widths.items() if width < STEPS]
+        if narrow:
+            parts = _RAW.format(points=self._points)
+            self._read_buckets(series, parts, {metric: (extents[metric][0], widths[metric]) for metric in narrow})
+        folded = {m: aligned(*extents[m], most) for m in extents if m not in narrow}
+        if folded:
+            whole, edges = cut(self._wanted.stretches)
+            live = "" if self._wanted.include_archived else LIVE_WEEKS
+            parts = FOLDED.format(weeks=live) + (" UNION ALL " + _RAW.format(points=self._points) if edges else "")
+            self._read_buckets(series, parts, folded, **_columns(edges), **_columns(whole, "whole_"))
+
+    def _read_buckets(
+        self, series: Mapping[int, Series], parts: str, grid: Mapping[int, tuple[int, int]], **parameters: object
+    ) -> None:
+        origins, widths = [list(column) for column in zip(*grid.values(), strict=True)]
+        rows = self._rows(
+            _BUCKETS.replace("{parts}", parts), metrics=list(grid), origins=origins, widths=widths, **parameters
+        )
+        for row in rows:
+            points: dict[int, tuple[float | None, int | None]] = {}
+            if row.low is not None:
+                points = {row.low_step: (row.low, None), row.high_step: (row.high, None)}
+            if row.odd_step is not None:
+                points[row.odd_step] = (None, row.nonfinite)
+            for step in sorted(points):
+                series[row.metric].add(step, *points[step])
+
+    def _rows(self, statement: str, **parameters: object) -> Iterable[Any]:
+        complete = text(statement.replace("{points}", self._points))
+        return self._connection.execute(complete, self._parameters | parameters)
+
+
+def _columns(stretches: Sequence[Stretch], prefix: str = "") -> dict[str, list[int]]:
+    names = ("attempts", "firsts", "lasts")
+    return {prefix + name: [stretch[place] for stretch in stretches] for place, name in enumerate(names)}

@@ -223,7 +223,7 @@ training_metrics = Table(
         "metric",
         "step",
         "attempt",
-        postgresql_include=["value", "nonfinite"],
+        postgresql_include=["value", "nonfinite", "received_at"],
     ),
     postgresql_partition_by="RANGE (received_at)",
 )
@@ -238,7 +238,7 @@ training_metrics_archive = Table(
         "metric",
         "step",
         "attempt",
-        postgresql_include=["value", "nonfinite"],
+        postgresql_include=["value", "nonfinite", "received_at"],
     ),
     postgresql_partition_by="RANGE (received_at)",
 )
@@ -468,4 +468,27 @@ webhook_deliveries = Table(
     Index("ix_webhook_deliveries_log", "webhook_id", text("created_at DESC"), text("id DESC")),
     Index("ix_webhook_deliveries_age", "created_at"),
     comment="the outbox and the log of webhooks",
+)
+
+trained_configurations = Table(
+    "trained_configurations",
+    metadata,
+    Column("id", Text, ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True, comment="that of the artifact"),
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="SET NULL"), index=True),
+    Column("name", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("strategy", Text, nullable=False),
+    Column("market", Text, nullable=False),
+    Column("parameters", JSONB, nullable=False),
+    Column("score_name", Text, nullable=False),
+    Column("score", Double, nullable=False),
+    Column("ratio", Double, comment="score out of sample over that in sample"),
+    Column("seed", BigInteger, nullable=False),
+    Column("config", JSONB, nullable=False, comment="of the job; with the seed it gives all again"),
+    Column("results", JSONB, nullable=False, comment="figures, windows, curves"),
+    Column("active", Boolean, nullable=False, server_default="false"),
+    _time("activated_at"),
+    _time("created_at", default_now=True),
+    Index("ix_trained_configurations_created_at_id", text("created_at DESC"), text("id DESC")),
+    comment="what strategy searches saved",
 )
