@@ -21,6 +21,7 @@ from headway.services.submit_job import wake_and_announce
 from headway.services.typical_phases import keep_run
 from headway.storage import artifacts as artifact_store
 from headway.storage import attempts as attempt_store
+from headway.storage import configurations as configuration_store
 from headway.storage import jobs as job_store
 from headway.storage import journal
 from headway.storage import queue as queue_store
@@ -141,6 +142,8 @@ def _close(connection: Connection, job_id: str, attempt: int, ending: Ending, de
     journal.add_event(connection, job_id, f"job.{decision.target}", json.dumps(told))
     if decision.target in (JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED):
         artifact_store.settle(connection, job_id, completed=decision.target is JobState.COMPLETED)
+    if decision.target is JobState.COMPLETED:
+        configuration_store.save_of_job(connection, job_id)
 
 
 def _queue_dependents(connection: Connection, row: Row) -> list[Row]:

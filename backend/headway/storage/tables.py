@@ -473,7 +473,7 @@ webhook_deliveries = Table(
 trained_configurations = Table(
     "trained_configurations",
     metadata,
-    Column("id", Text, ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True, comment="that of the artifact"),
+    Column("id", Text, ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True, comment="the artifact's"),
     Column("job_id", Text, ForeignKey("jobs.id", ondelete="SET NULL"), index=True),
     Column("name", Text, nullable=False),
     Column("kind", Text, nullable=False),

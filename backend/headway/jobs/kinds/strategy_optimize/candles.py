@@ -39,13 +39,15 @@ class Candles:
     def last_of_day(self) -> npt.NDArray[np.bool_]:
         """Whether a candle is the last one of its UTC day."""
         days = self.time // DAY_SECONDS
-        return np.diff(days, append=days[-1:] + 1) != 0
+        ends = np.ones(len(days), np.bool_)
+        ends[:-1] = days[1:] != days[:-1]
+        return ends
 
     @cached_property
     def days_per_year(self) -> int:
         """Days traded in a year: 365 where weekends are, otherwise 252."""
         weekday = (self.time // DAY_SECONDS + 3) % 7  # 1970-01-01 was a Thursday; 5 is Saturday
-        return 365 if float(np.mean(weekday == 5)) > 0.05 else 252
+        return 365 if np.count_nonzero(weekday == 5) > 0.05 * len(weekday) else 252
 
     @cached_property
     def step_seconds(self) -> int:

@@ -29,6 +29,9 @@ class Figures:
         return {name: value if math.isfinite(value) else None for name, value in asdict(self).items()}
 
 
+NOTHING_TRADED = Figures(0.0, math.nan, math.nan, 0.0, math.nan, math.nan, 0)
+
+
 def figures_of(candles: Candles, begin: int, equity: Floats, cash: float, profits: Floats) -> Figures:
     """All figures of an equity from candle `begin` on, and of the trades' profits."""
     days = daily_returns(candles, begin, equity, cash)

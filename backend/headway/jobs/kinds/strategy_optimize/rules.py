@@ -8,6 +8,9 @@ from headway.jobs.kinds.strategy_optimize.candles import Candles, Floats, Intege
 from headway.jobs.kinds.strategy_optimize.compiled import compiled
 from headway.jobs.kinds.strategy_optimize.engine import LEAVE_LONG, LEAVE_SHORT, Bytes, Signals
 
+#: Means that differ by less, as a share of the price, are equal: the rest is rounding.
+TIE = 1e-12
+
 
 def cross(candles: Candles, fast: int, slow: int) -> Signals:
     """Enter where the means of the last `fast` and `slow` closes cross."""
@@ -89,8 +92,8 @@ def _cross(close: Floats, fast: int, slow: int, entry: Bytes) -> None:
         if t >= slow:
             slow_sum -= close[t - slow]
         if t >= slow - 1:
-            difference = fast_sum / fast - slow_sum / slow
-            side = 1 if difference > 0 else (-1 if difference < 0 else before)
+            difference, least = fast_sum / fast - slow_sum / slow, TIE * close[t]
+            side = 1 if difference > least else (-1 if difference < -least else before)
             if before != 0 and side != before:
                 entry[t] = side
             before = side

@@ -14,10 +14,10 @@ import numpy as np
 import optuna
 
 from headway.jobs.context import JobContext
-from headway.jobs.kinds.strategy_optimize.candles import Candles
+from headway.jobs.kinds.strategy_optimize.candles import Candles, Integers
 from headway.jobs.kinds.strategy_optimize.config import StrategyConfig
 from headway.jobs.kinds.strategy_optimize.engine import Replay, Terms
-from headway.jobs.kinds.strategy_optimize.figures import Figures, replay_figures, score_of
+from headway.jobs.kinds.strategy_optimize.figures import NOTHING_TRADED, Figures, replay_figures, score_of
 from headway.jobs.kinds.strategy_optimize.parameters import Parameters, Strategy
 from headway.jobs.kinds.strategy_optimize.proposals import LEAST_REPORT, Episode, Proposals
 from headway.jobs.reporter import LiveCounter
@@ -47,10 +47,10 @@ class Play:
 
 @dataclass(frozen=True)
 class Outcome:
-    """An episode that is over, with its figures where it was replayed to the end."""
+    """An episode that is over, with its figures up to where it was replayed."""
 
     episode: Episode
-    figures: Figures | None
+    figures: Figures
 
 
 @dataclass
@@ -87,7 +87,7 @@ class Search:
                 outcomes = self._batch(min(self.config.parallel, self.count - len(self.done)), episodes, candles)
                 self.done += [outcome.episode for outcome in outcomes]
                 self._cell[:] = 0
-                _show(episodes, candles, len(self.done), 0)
+                show(episodes, candles, len(self.done), self._cell, len(self.candles))
                 on_batch(outcomes)
 
     @contextmanager
@@ -133,8 +133,7 @@ class Search:
         left = set(futures)
         while left:
             _, left = wait(left, timeout=READ_SECONDS)
-            replayed, whole = int(self._cell.sum()), len(self.candles)
-            _show(episodes, candles, len(self.done) + replayed // whole, replayed % whole)
+            show(episodes, candles, len(self.done), self._cell, len(self.candles))
         for future in futures:
             future.result()
 
@@ -147,12 +146,12 @@ class Search:
             self._cell[play.run.slot] = len(self.candles)
 
     def _over(self, play: Play) -> Outcome:
-        score, figures = -math.inf, None
-        if play.pruned:
-            score = play.reports[-1]
-        elif play.run is not None:
+        score, figures = -math.inf, NOTHING_TRADED
+        if play.run is not None:
             score = score_of(play.run, self.config.score, self.config.least_trades)
             figures = replay_figures(play.run)
+        if play.pruned:
+            score = play.reports[-1]
         episode = Episode(parameters=dict(play.parameters), score=score, pruned=play.pruned, reports=play.reports)
         self._proposals.tell(play.trial, episode)
         return Outcome(episode, figures)
@@ -169,18 +168,19 @@ def metrics_of(outcome: Outcome, best: Episode) -> Mapping[str, float]:
     return {
         "score": outcome.episode["score"],
         "best_score": best["score"],
-        "return_percent": figures.return_percent if figures else math.nan,
-        "max_drawdown_percent": figures.max_drawdown_percent if figures else math.nan,
-        "trades": figures.trades if figures else math.nan,
+        "return_percent": figures.return_percent,
+        "max_drawdown_percent": figures.max_drawdown_percent,
+        "trades": figures.trades,
         "pruned": float(outcome.episode["pruned"]),
         **{f"params/{name}": value for name, value in outcome.episode["parameters"].items()},
         **{f"best_params/{name}": value for name, value in best["parameters"].items()},
     }
 
 
-def _show(episodes: LiveCounter, candles: LiveCounter, done: int, candle: int) -> None:
-    """Move both counters; never so that a reading in between would claim too much."""
-    if done != episodes.current:
+def show(episodes: LiveCounter, candles: LiveCounter, done: int, cell: Integers, whole: int) -> None:
+    """Move both counters to what the replays have done, never so that a reading in between would claim too much."""
+    more, candle = divmod(int(cell.sum()), whole)
+    if done + more != episodes.current:
         candles.current = 0
-    episodes.current = done
+    episodes.current = done + more
     candles.current = candle
