@@ -22,7 +22,10 @@ class InputPlace(BaseModel):
 
 
 class JobOrder(BaseModel):
-    """One attempt's order. `phases` carry the weights fixed for the job; `outputs` map names to folders."""
+    """One attempt's order. `phases` carry the weights fixed for the job; `outputs` map names to folders.
+
+    `resume_from` are checkpoints to go on from, newest first; the first one verified, and is of `resume_step`.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -36,6 +39,7 @@ class JobOrder(BaseModel):
     inputs: dict[str, InputPlace] = {}
     outputs: dict[str, str] = {}
     resume_from: list[str] = []
+    resume_step: int | None = None
     spool_quota_bytes: int = 512 << 20
 
     def write(self, folder: Path) -> None:

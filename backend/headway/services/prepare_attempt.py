@@ -9,14 +9,17 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine
 
+from headway.domain.series import AttemptSpan, owned_until
 from headway.domain.typical import Typical
 from headway.errors import FieldProblem, InvalidInputError
+from headway.jobs.checkpoints import newest_valid
 from headway.jobs.order import InputPlace, JobOrder
 from headway.jobs.registry import get_kind
 from headway.services.typical_phases import phases_of_attempt
 from headway.settings import Settings
 from headway.spool.control import Control
 from headway.storage import artifacts as artifact_store
+from headway.storage import attempts as attempt_store
 from headway.storage import journal
 from headway.storage.engine import transaction
 from headway.storage.rows import Row
@@ -25,6 +28,11 @@ from headway.storage.rows import Row
 def attempt_folder(data_dir: Path, job_id: str, attempt: int) -> Path:
     """`<data>/jobs/<job id>/<attempt>`."""
     return data_dir / "jobs" / job_id / str(attempt)
+
+
+def checkpoint_folder(data_dir: Path, checkpoint: Row) -> Path:
+    """Where a checkpoint of this host lies."""
+    return attempt_folder(data_dir, checkpoint["job_id"], checkpoint["attempt"]) / checkpoint["path"]
 
 
 def prepare_attempt(
@@ -37,7 +45,8 @@ def prepare_attempt(
     with transaction(engine) as connection:
         inputs = _inputs(connection, row, host)
         outputs = _outputs(connection, row, settings.headway_data_dir)
-        resume_from = _resume_candidates(connection, row, host, settings.headway_data_dir)
+        candidates = _resume_candidates(connection, row, host, settings.headway_data_dir)
+    valid = newest_valid(candidates)
     kind = get_kind(row["kind"])
     order = JobOrder(
         job_id=row["id"],
@@ -48,7 +57,8 @@ def prepare_attempt(
         threads=thread_count(row, settings),
         inputs=inputs,
         outputs=outputs,
-        resume_from=resume_from,
+        resume_from=[str(path) for path in candidates[candidates.index(valid.path) :]] if valid else [],
+        resume_step=valid.step if valid else None,
         spool_quota_bytes=settings.headway_spool_quota_mb << 20,
     )
     folder = attempt_folder(settings.headway_data_dir, row["id"], row["attempt"])
@@ -95,9 +105,16 @@ def _outputs(connection: Connection, row: Row, data_dir: Path) -> dict[str, str]
     return {artifact["output"]: str(data_dir / "artifacts" / artifact["id"]) for artifact in made}
 
 
-def _resume_candidates(connection: Connection, row: Row, host: str, data_dir: Path) -> list[str]:
+def _resume_candidates(connection: Connection, row: Row, host: str, data_dir: Path) -> list[Path]:
+    """The checkpoints on the effective curve, newest step first.
+
+    One that lies beyond where a later attempt took up is on a branch that was left: going on from it would leave a gap
+    in the curve between the two.
+    """
+    attempts = attempt_store.attempts_of(connection, row["id"])
+    owned = owned_until([AttemptSpan(each["number"], each["resumed_from_step"]) for each in attempts])
     return [
-        str(attempt_folder(data_dir, row["id"], checkpoint["attempt"]) / checkpoint["path"])
+        checkpoint_folder(data_dir, checkpoint)
         for checkpoint in journal.checkpoints_of(connection, row["id"])
-        if checkpoint["host"] == host
+        if checkpoint["host"] == host and checkpoint["step"] <= owned[checkpoint["attempt"]]
     ]

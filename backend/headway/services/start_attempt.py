@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,15 @@ from sqlalchemy import Engine
 
 from headway.domain.series import BEGAN_ANEW
 from headway.errors import FencedError
-from headway.jobs.checkpoints import newest_valid
+from headway.jobs.checkpoints import KEEP_NEWEST
 from headway.jobs.order import JobOrder
 from headway.services.announce import announce
 from headway.services.feed import Feed
 from headway.services.ports import Signals
-from headway.services.prepare_attempt import attempt_folder
+from headway.services.prepare_attempt import attempt_folder, checkpoint_folder
 from headway.storage import attempts as attempt_store
 from headway.storage import jobs as job_store
+from headway.storage import journal
 from headway.storage.engine import transaction
 from headway.storage.rows import Row
 
@@ -26,7 +28,7 @@ def begin_attempt(engine: Engine, signals: Signals, feed: Feed, environment: dic
 
     A worker that dies in between leaves an attempt that never began, which takes no step from those before it.
     """
-    resumed_from = _resumed_from(order)
+    resumed_from = BEGAN_ANEW if order.resume_step is None else order.resume_step
     with transaction(engine) as connection:
         attempt_store.begin(connection, feed.job_id, feed.attempt, resumed_from)
         row = job_store.update_owned(
@@ -40,6 +42,28 @@ def begin_attempt(engine: Engine, signals: Signals, feed: Feed, environment: dic
     if row is None:
         raise FencedError(f"attempt {feed.attempt} no longer owns the job")
     announce(signals, row)
+
+
+def drop_superseded(engine: Engine, data_dir: Path, host: str, row: Row, order: JobOrder) -> None:
+    """Keep of earlier attempts on this host only the two checkpoints one would go on from, and the best.
+
+    So what a job holds does not grow with its attempts; also what does not verify goes. Raises UnavailableError.
+    """
+    kept = {Path(path) for path in order.resume_from[:KEEP_NEWEST]}
+    with transaction(engine) as connection:
+        left = [each for each in journal.checkpoints_of(connection, row["id"]) if each["host"] == host]
+        best = [each["id"] for each in left if each["best"]][:1]
+        superseded = [
+            each
+            for each in left
+            if each["attempt"] < row["attempt"]
+            and checkpoint_folder(data_dir, each) not in kept
+            and each["id"] not in best
+        ]
+        for each in superseded:
+            journal.drop_checkpoints(connection, row["id"], each["attempt"], [each["path"]])
+    for each in superseded:
+        shutil.rmtree(checkpoint_folder(data_dir, each), ignore_errors=True)
 
 
 def note_process(engine: Engine, feed: Feed, process_group: int) -> None:
@@ -64,9 +88,3 @@ def seconds_run_before(engine: Engine, row: Row) -> float:
     """Seconds that earlier attempts of the job ran."""
     with transaction(engine) as connection:
         return attempt_store.seconds_run(connection, row["id"], row["attempt"])
-
-
-def _resumed_from(order: JobOrder) -> int:
-    """The step of the checkpoint the process will take: the newest that verifies, as it does itself."""
-    newest = newest_valid(Path(path) for path in order.resume_from)
-    return newest.step if newest else BEGAN_ANEW

@@ -26,7 +26,13 @@ from headway.services.claim_job import Claimant, new_feed
 from headway.services.drain import Drain
 from headway.services.finish_attempt import ending_of_result, finish_attempt
 from headway.services.prepare_attempt import prepare_attempt
-from headway.services.start_attempt import begin_attempt, earlier_attempts, note_process, seconds_run_before
+from headway.services.start_attempt import (
+    begin_attempt,
+    drop_superseded,
+    earlier_attempts,
+    note_process,
+    seconds_run_before,
+)
 from headway.services.typical_phases import typical_phases
 from headway.spool.control import Control
 from headway.storage.rows import Row
@@ -84,6 +90,11 @@ class Supervisor:
             environment = capture_environment(self._claimant.host, order.threads, command)
             self._until_available(
                 lambda: begin_attempt(self._runtime.engine, self._runtime.signals, self._feed, environment, order)
+            )
+            self._until_available(
+                lambda: drop_superseded(
+                    self._runtime.engine, self._settings.headway_data_dir, self._claimant.host, self._row, order
+                )
             )
             secrets = get_kind(self._row["kind"]).secrets
             process = spawn(folder, threads=order.threads, secrets=secrets, settings=self._settings)

@@ -8,7 +8,9 @@ import random
 import signal
 import subprocess
 import threading
-from collections.abc import Iterator
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,14 +23,33 @@ from tests.installation import Installation, wait_until
 TERMINAL = ("completed", "failed", "cancelled")
 
 
+@dataclass(frozen=True)
+class Kill:
+    """What was killed and when (Unix seconds), with the attempts (job, number) that ended by it."""
+
+    what: str
+    at: float
+    attempts: frozenset[tuple[str, int]]
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Seconds from a kill on: until it was noticed, until a slot took the job, until the new process said something."""
+
+    what: str
+    noticed: float
+    claimed: float
+    told: float
+
+
 @dataclass
 class Storm:
-    """Kills at random, seeded, until stopped; counts what it killed."""
+    """Kills at random, seeded, until stopped; notes what it killed."""
 
     installation: Installation
     seed: int
     every_seconds: tuple[float, float]
-    killed: dict[str, int] = field(default_factory=dict)
+    kills: list[Kill] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -56,20 +77,46 @@ class Storm:
             if victim == "job":
                 self._kill_job()
             else:
-                self._kill_worker(2 if victim == "reaper" else self._random.randrange(2))
-            self.killed[victim] = self.killed.get(victim, 0) + 1
+                self._kill_worker(victim, 2 if victim == "reaper" else self._random.randrange(2))
+
+    @property
+    def killed(self) -> dict[str, int]:
+        """How many of what."""
+        return dict(Counter(kill.what for kill in self.kills))
 
     def _kill_job(self) -> None:
-        statement = "SELECT process_group FROM attempts WHERE ended_at IS NULL AND process_group IS NOT NULL"
-        groups = [group for (group,) in self.installation.query(statement)]
-        if groups:
+        statement = (
+            "SELECT process_group, job_id, number FROM attempts WHERE ended_at IS NULL AND process_group IS NOT NULL"
+        )
+        running = self.installation.query(statement)
+        if running:
+            group, *attempt = self._random.choice(running)
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._random.choice(groups), signal.SIGKILL)
+                os.killpg(group, signal.SIGKILL)
+            self._note("job", [attempt])
 
-    def _kill_worker(self, index: int) -> None:
+    def _kill_worker(self, what: str, index: int) -> None:
+        worker = self._workers[index]
+        statement = "SELECT j.id, j.attempt FROM jobs j JOIN workers w ON w.id = j.lease_owner WHERE w.pid = %s"
+        held = self.installation.query(statement, worker.pid)
         with contextlib.suppress(psutil.NoSuchProcess):
-            self.installation.kill_worker(self._workers[index])
+            self.installation.kill_worker(worker)
+        self._note(what, held)
         self._workers[index] = self._start(self._queues[index])
+
+    def _note(self, what: str, attempts: Iterable[Sequence[Any]]) -> None:
+        self.kills.append(Kill(what, time.time(), frozenset((str(job), int(number)) for job, number in attempts)))
+
+    def recoveries(self) -> list[Recovery]:
+        """How each attempt that a kill ended was followed by the next."""
+        rows = self.installation.query(_FOLLOWED)
+        followed = {(job, number): times for job, number, *times in rows}
+        return [
+            Recovery(kill.what, *(float(moment) - kill.at for moment in followed[attempt]))
+            for kill in self.kills
+            for attempt in kill.attempts
+            if attempt in followed
+        ]
 
 
 def effective_curve(installation: Installation, job_id: str, name: str = "m0") -> dict[int, float | None]:
@@ -79,16 +126,23 @@ def effective_curve(installation: Installation, job_id: str, name: str = "m0") -
     return dict(zip(series.steps, series.values, strict=True))
 
 
-def recoveries_seconds(installation: Installation) -> list[float]:
-    """Seconds from the end of each lost attempt's life (its last sign) to the start of the next one."""
-    rows = installation.query(
-        "SELECT extract(epoch FROM next.started_at - lost.seen_at)::float8 FROM ("
-        "  SELECT a.job_id, a.number, greatest(a.started_at, coalesce(max(h.at), a.started_at)) AS seen_at"
-        "  FROM attempts a LEFT JOIN progress_history h ON h.job_id = a.job_id AND h.attempt = a.number"
-        "  WHERE a.outcome = 'lost' GROUP BY a.job_id, a.number, a.started_at) AS lost "
-        "JOIN attempts next ON next.job_id = lost.job_id AND next.number = lost.number + 1"
-    )
-    return sorted(float(seconds) for (seconds,) in rows)
+#: Of each lost attempt whose successor lived to say something: when its loss was noticed, when the next was claimed,
+#: and when that first spoke.
+_FOLLOWED = """
+SELECT lost.job_id, lost.number,
+       extract(epoch FROM lost.ended_at)::float8, extract(epoch FROM next.started_at)::float8,
+       extract(epoch FROM (SELECT min(h.at) FROM progress_history h
+                           WHERE h.job_id = next.job_id AND h.attempt = next.number))::float8
+FROM attempts lost JOIN attempts next ON next.job_id = lost.job_id AND next.number = lost.number + 1
+WHERE lost.outcome = 'lost'
+  AND EXISTS (SELECT 1 FROM progress_history h WHERE h.job_id = next.job_id AND h.attempt = next.number)
+"""
+
+
+def quantile(values: Iterable[float], q: float) -> float:
+    """The value below which the share `q` lies."""
+    ordered = sorted(values)
+    return ordered[int(len(ordered) * q)] if ordered else 0.0
 
 
 def orphans(installation: Installation) -> list[int]:

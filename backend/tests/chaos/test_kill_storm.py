@@ -6,13 +6,13 @@ import itertools
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
 from headway.errors import ConflictError
 from headway.services.control_job import cancel_job
-from tests.chaos.storms import Storm, effective_curve, orphans, recoveries_seconds, until_all_over
+from tests.chaos.storms import Recovery, Storm, effective_curve, orphans, quantile, until_all_over
 from tests.installation import Installation, open_installation, wait_until
 
 Report = Callable[[str, str, str, str], None]
@@ -64,13 +64,26 @@ def test_sixty_jobs_through_five_minutes_of_kills(installation: Installation, re
         deadline = time.monotonic() + STORM_SECONDS
         wait_until(lambda: time.monotonic() > deadline, timeout=STORM_SECONDS + 60, what="the end of the storm")
     assert_storm_cost_nothing(installation, jobs, timeout=600)
-    took = recoveries_seconds(installation)
-    p99 = took[int(len(took) * 0.99)]
-    killed = ", ".join(f"{count} {what}" for what, count in sorted(storm.killed.items()))
-    report(
-        "1 kill storm", f"60 jobs, kills: {killed}", f"{len(took)} recoveries, p99 {p99:.1f} s", "p99 <= 30 s, all once"
-    )
-    assert p99 <= 30
+    took = storm.recoveries()
+    report_by_cause(report, storm.killed, took)
+    assert quantile((each.told for each in took), 0.99) <= 30
+
+
+def report_by_cause(report: Report, killed: Mapping[str, int], took: Sequence[Recovery]) -> None:
+    """A row for all and one for each thing killed: where the time goes from a death to the process started again."""
+    for what in ("all", *sorted(killed)):
+        of_it = [each for each in took if what in ("all", each.what)]
+        shown = ", ".join(
+            f"{name} {quantile(times, 0.5):.1f} / {quantile(times, 0.99):.1f} s"
+            for name, times in (
+                ("noticed", [each.noticed for each in of_it]),
+                ("claimed", [each.claimed for each in of_it]),
+                ("process speaks", [each.told for each in of_it]),
+            )
+        )
+        count = sum(killed.values()) if what == "all" else killed[what]
+        done = f"{count} kills of {'jobs, workers, reapers among 60 jobs' if what == 'all' else what}"
+        report("1 kill storm", done, f"{len(of_it)} recoveries; p50 / p99: {shown}", "p99 <= 30 s, all once")
 
 
 @pytest.mark.chaos
