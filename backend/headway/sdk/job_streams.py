@@ -27,7 +27,7 @@ class Points:
     series: Sequence[Json]
 
 
-class _OfJob(Stream["T | Reset"]):
+class _OfJob(Stream[T | Reset]):
     """A stream that ends with its job: the progress channel says when, and the rest is then read."""
 
     def __init__(self, job_id: str, *own: str) -> None:

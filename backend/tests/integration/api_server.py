@@ -50,8 +50,8 @@ def make_settings(data_dir: Path, postgres_url: str, redis_url: str, **values: A
 
 
 @contextmanager
-def serving(settings: Settings) -> Iterator[Server]:
-    """An instance for as long as the block lasts."""
+def serving(settings: Settings, port: int = 0) -> Iterator[Server]:
+    """An instance for as long as the block lasts; port 0 takes a free one."""
     ready: list[tuple[asyncio.AbstractEventLoop, asyncio.Event, str, Api]] = []
     started = threading.Event()
 
@@ -59,10 +59,10 @@ def serving(settings: Settings) -> Iterator[Server]:
         app = create_app(open_runtime(settings))
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=2)
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        host, port = runner.addresses[0]
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        host, bound = runner.addresses[0]
         stop = asyncio.Event()
-        ready.append((asyncio.get_running_loop(), stop, f"http://{host}:{port}", app[API]))
+        ready.append((asyncio.get_running_loop(), stop, f"http://{host}:{bound}", app[API]))
         started.set()
         await stop.wait()
         await runner.cleanup()
