@@ -113,6 +113,12 @@ class Settings(BaseSettings):
         10.0, ge=0.1, le=3600, description="Time a stopped job has to leave a checkpoint before it is killed."
     )
     headway_spool_quota_mb: int = Field(512, ge=8, le=1 << 20, description="Disk a job's undrained spool may hold.")
+    candle_callback_frequency: int = Field(
+        1000,
+        ge=1,
+        le=100_000_000,
+        description="Candles a replay passes between two notes of where it is; what is pushed is thinned anyway.",
+    )
     headway_max_lost_attempts: int = Field(
         3,
         ge=0,
