@@ -10,30 +10,14 @@ from urllib.parse import quote
 import httpx
 
 from headway.access import TOKEN_FILE
-from headway.errors import (
-    ConflictError,
-    FieldProblem,
-    ForbiddenError,
-    HeadwayError,
-    InvalidInputError,
-    NotFoundError,
-    UnauthorizedError,
-    UnavailableError,
-)
+from headway.errors import HeadwayError, UnavailableError
 from headway.local.installation import reachable_host, read_info
+from headway.sdk.problems import error_of
 from headway.settings import Settings, get_settings
 
 Json = dict[str, Any]
 TIMEOUT_SECONDS = 30.0
 PAGE = 500
-
-_ERRORS: dict[int, type[HeadwayError]] = {
-    401: UnauthorizedError,
-    403: ForbiddenError,
-    404: NotFoundError,
-    409: ConflictError,
-    503: UnavailableError,
-}
 
 
 class Client:
@@ -102,14 +86,9 @@ class Client:
 
 def _error(response: httpx.Response) -> HeadwayError:
     try:
-        body: Json = response.json()
+        return error_of(response.status_code, response.json())
     except ValueError:
-        body = {}
-    problems = [FieldProblem(entry["field"], entry["message"]) for entry in body.get("errors", ())]
-    detail = body.get("detail") or body.get("title") or f"the server answered {response.status_code}"
-    if problems or response.status_code in (400, 415, 422):
-        return InvalidInputError(*problems or [FieldProblem("", detail)])
-    return _ERRORS.get(response.status_code, HeadwayError)(detail)
+        return error_of(response.status_code, None)
 
 
 def locate(settings: Settings) -> tuple[str, str]:

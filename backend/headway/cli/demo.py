@@ -61,7 +61,7 @@ def run_demo() -> int:
     with _installation(console) as client:
         study = client.post("/studies", {"name": NAME, "jobs": JOBS})
         console.print(f"Study {study['id']}: {client.url}/studies/{study['id']}", soft_wrap=True)
-        jobs = follow(lambda: client.get(f"/studies/{study['id']}")["jobs"], console)
+        jobs = follow(client, [job["id"] for job in study["jobs"]], console)
         for job in jobs:
             if text := failure(job):
                 console.print(text, markup=False, soft_wrap=True)

@@ -63,7 +63,7 @@ def _run_probe(settings: Settings, console: Console) -> int:
     client = Client(*locate(settings))
     try:
         made = client.post("/jobs", {"kind": "probe.work", "name": "doctor", "config": {"steps": 50}})
-        return exit_code(follow(lambda: [client.job(made["id"])], console))
+        return exit_code(follow(client, [made["id"]], console))
     finally:
         client.close()
 

@@ -1,39 +1,41 @@
-"""Following jobs to their end: live lines on a terminal, plain lines elsewhere."""
+"""Following jobs to their end: live lines on a terminal, plain lines elsewhere; pushed, and polled while cut off."""
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.live import Live
+from rich.live import Live as Screen
 
+from headway.cli.client import Client
+from headway.cli.lead import Lead
 from headway.cli.show import live_table, plain_line
-from headway.errors import UnavailableError
+from headway.errors import HeadwayError, UnavailableError
+from headway.sdk.live import Live
+from headway.sdk.streams import JobStream, Reset
 
 Json = dict[str, Any]
 
 FINAL_STATES = ("completed", "failed", "cancelled")
 POLL_SECONDS = 0.5
+FRAME_SECONDS = 0.125
 PLAIN_SECONDS = 5.0
 PATIENCE_SECONDS = 60.0
+STOP_SECONDS = 5.0
 
 
-def follow(read: Callable[[], Sequence[Json]], console: Console) -> Sequence[Json]:
-    """Show what `read` gives until all of it has ended, or waits for something that failed; the last reading.
+def follow(client: Client, job_ids: Sequence[str], console: Console) -> list[Json]:
+    """Show the jobs until all have ended, or wait for something that failed; as they stand then.
 
     The API may be away for a minute, as during its restart; then UnavailableError is raised.
     """
-    jobs = read()
-    if not console.is_terminal:
-        return _follow_plainly(read, jobs, console)
-    with Live(live_table(jobs), console=console, refresh_per_second=8) as live:
-        while not ended(jobs):
-            time.sleep(POLL_SECONDS)
-            jobs = _patiently(read)
-            live.update(live_table(jobs))
-    return jobs
+    with _feeding(client, job_ids) as feed:
+        return _on_screen(feed, console) if console.is_terminal else _in_lines(feed, console)
 
 
 def ended(jobs: Sequence[Json]) -> bool:
@@ -48,8 +50,94 @@ def exit_code(jobs: Sequence[Json]) -> int:
     return 1 if "failed" in states else 3 if "cancelled" in states else 0
 
 
-def _follow_plainly(read: Callable[[], Sequence[Json]], jobs: Sequence[Json], console: Console) -> Sequence[Json]:
+class _Stopped(Exception):
+    """Nobody looks any more."""
+
+
+class Feed:
+    """The newest of each job, kept by a thread that follows them."""
+
+    def __init__(self, jobs: Sequence[Json]) -> None:
+        self._jobs = {job["id"]: job for job in jobs}
+        self._changed = threading.Event()
+        self._error: HeadwayError | None = None
+        self._stopped = False
+
+    def jobs(self, patience: float) -> list[Json]:
+        """The jobs after the next change, or after `patience` seconds. Raises what following them raised."""
+        self._changed.wait(patience)
+        self._changed.clear()
+        if self._error is not None:
+            raise self._error
+        return list(self._jobs.values())
+
+    def stop(self) -> None:
+        """Let `run` come to its end."""
+        self._stopped = True
+
+    async def run(self, client: Client) -> None:
+        """Follow until stopped."""
+        async with Live(client.url, client.token) as live:
+            tasks = [asyncio.create_task(self._follow(live, job)) for job in self._jobs.values()]
+            tasks.append(asyncio.create_task(self._watch_over(live)))
+            try:
+                await asyncio.gather(*tasks)
+            except _Stopped:
+                pass
+            except HeadwayError as error:
+                self._error = error
+                self._changed.set()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, live: Live, job: Json) -> None:
+        async for told in live.follow(JobStream(job["id"], job["revision"])):
+            if not isinstance(told, Reset):
+                self._jobs[told["id"]] = told
+                self._changed.set()
+
+    async def _watch_over(self, live: Live) -> None:
+        seen = time.monotonic()
+        while time.monotonic() - seen < PATIENCE_SECONDS:
+            if live.mode != "offline":
+                seen = time.monotonic()
+            if self._stopped:
+                raise _Stopped
+            await asyncio.sleep(FRAME_SECONDS)
+        raise UnavailableError(f"No Headway has answered at {live.url} for {PATIENCE_SECONDS:.0f} s.")
+
+
+@contextmanager
+def _feeding(client: Client, job_ids: Sequence[str]) -> Iterator[Feed]:
+    feed = Feed([client.job(job_id) for job_id in job_ids])
+    thread = threading.Thread(target=lambda: asyncio.run(feed.run(client)), name="headway-follow", daemon=True)
+    thread.start()
+    try:
+        yield feed
+    finally:
+        feed.stop()
+        thread.join(STOP_SECONDS)
+
+
+def _on_screen(feed: Feed, console: Console) -> list[Json]:
+    jobs = feed.jobs(0)
+    leads = {job["id"]: Lead() for job in jobs}
+    with Screen(live_table(jobs), console=console, auto_refresh=False) as screen:
+        while True:
+            now = time.monotonic()
+            for job in jobs:
+                leads[job["id"]].tell(job, now)
+            screen.update(live_table(job | {"percent": leads[job["id"]].at(now)} for job in jobs), refresh=True)
+            if ended(jobs):
+                return jobs
+            time.sleep(FRAME_SECONDS)
+            jobs = feed.jobs(0)
+
+
+def _in_lines(feed: Feed, console: Console) -> list[Json]:
     said: dict[str, tuple[object, ...]] = {}
+    jobs = feed.jobs(0)
     while True:
         for job in jobs:
             due = job["state"], job["phase"], int(time.monotonic() / PLAIN_SECONDS) if job["state"] == "running" else 0
@@ -58,16 +146,4 @@ def _follow_plainly(read: Callable[[], Sequence[Json]], jobs: Sequence[Json], co
                 console.print(plain_line(job), markup=False, highlight=False, soft_wrap=True)
         if ended(jobs):
             return jobs
-        time.sleep(POLL_SECONDS)
-        jobs = _patiently(read)
-
-
-def _patiently(read: Callable[[], Sequence[Json]]) -> Sequence[Json]:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        try:
-            return read()
-        except UnavailableError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(POLL_SECONDS)
+        jobs = feed.jobs(POLL_SECONDS)

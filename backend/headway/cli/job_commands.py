@@ -161,7 +161,7 @@ def _watch(client: Any, job_ids: list[str]) -> None:
     from headway.cli.following import exit_code, follow
     from headway.cli.show import failure, terminal
 
-    jobs = follow(lambda: [client.job(job_id) for job_id in job_ids], terminal())
+    jobs = follow(client, job_ids, terminal())
     for text in filter(None, map(failure, jobs)):
         typer.echo(text, err=True)
     raise typer.Exit(exit_code(jobs))

@@ -85,7 +85,7 @@ def standing(job: Json) -> str:
 
 def label(job: Json) -> str:
     """What a person calls the job."""
-    return job.get("key") or job["name"] or job["kind"]
+    return job.get("study_key") or job["name"] or job["kind"]
 
 
 def plain_line(job: Json) -> str:

@@ -39,7 +39,7 @@ class Live:
     """
 
     def __init__(self, url: str, token: str = "") -> None:
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         self._token = token
         self._rest_up = True
         self._gone = asyncio.Event()
@@ -77,11 +77,11 @@ class Live:
         """GET below /api/v1. Raises HeadwayError, UnavailableError when nothing answers."""
         given = {name: str(value) for name, value in query.items() if value is not None}
         try:
-            async with self._http.get(f"{self._url}/api/v1{path}", params=given) as response:
+            async with self._http.get(f"{self.url}/api/v1{path}", params=given) as response:
                 body = await response.json(content_type=None) if response.content_type.endswith("json") else None
         except (aiohttp.ClientError, TimeoutError, ValueError) as error:
             self._rest_up = False
-            raise UnavailableError(f"No Headway answers at {self._url}: {error}") from None
+            raise UnavailableError(f"No Headway answers at {self.url}: {error}") from None
         self._rest_up = response.status < 500
         if response.status >= 400:
             raise error_of(response.status, body)
@@ -106,7 +106,7 @@ class Live:
         self._gone.clear()
         auth = {"token": self._token} if self._token else None
         try:
-            await self._socket.connect(self._url, auth=auth, transports=["websocket"], wait_timeout=CALL_SECONDS)
+            await self._socket.connect(self.url, auth=auth, transports=["websocket"], wait_timeout=CALL_SECONDS)
         except SocketIOError:
             with suppress(SocketIOError):
                 await self._socket.disconnect()
