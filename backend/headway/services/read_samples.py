@@ -31,9 +31,9 @@ JOB_GAUGES = (
 class GpuReportView(View):
     """Whether the GPUs of a host could be asked (`ok`, `none`, `unknown`), why not, and what gauges cannot hold."""
 
-    state: str = "unknown"
-    reason: str | None = None
-    gpus: list[dict[str, Any]] = Field(default_factory=list[dict[str, Any]])
+    state: str
+    reason: str | None
+    gpus: list[dict[str, Any]]
 
 
 class HostNowView(View):
@@ -58,7 +58,7 @@ class GaugeSeries(View):
 
     gauge: str
     values: list[float | None]
-    peaks: list[float | None] | None = None
+    peaks: list[float | None] | None
 
 
 class HostHistory(View):
@@ -148,7 +148,7 @@ def read_job_resources(engine: Engine, job_id: str, span: Span) -> JobResources:
     return JobResources(
         job_id=job_id,
         times=[row["at"] for row in rows],
-        series=[GaugeSeries(gauge=name, values=[row[name] for row in rows]) for name in told],
+        series=[GaugeSeries(gauge=name, values=[row[name] for row in rows], peaks=None) for name in told],
         estimated=any(row["estimated"] for row in rows),
         attempts=[AttemptSpan.model_validate(row) for row in attempts],
     )
@@ -184,9 +184,12 @@ def job_used(engine: Engine, job_id: str) -> dict[str, Any]:
     return {"used": row["used"]}
 
 
+_NOT_ASKED: Mapping[str, Any] = {"state": "unknown", "reason": "not asked yet", "gpus": []}
+
+
 def _now(row: Row, gauges: Mapping[str, float] | None = None) -> HostNowView:
     shown = row["gauges"] if gauges is None else dict(gauges)
-    return HostNowView.model_validate(row | {"gauges": shown, "gpu_report": row["gpu_report"] or {}})
+    return HostNowView.model_validate(row | {"gauges": shown, "gpu_report": row["gpu_report"] or _NOT_ASKED})
 
 
 def _check(since: datetime | None, until: datetime | None) -> None:

@@ -134,6 +134,7 @@ def beat_entries(interval_seconds: float) -> dict[str, dict[str, Any]]:
             # declared by the sender too: kombu's Redis transport takes an unknown exchange for a plain queue
             "options": {
                 "exchange": MONITOR,
+                "exchange_type": "fanout",
                 "routing_key": "",
                 "declare": [_EXCHANGE],
                 "expires": interval_seconds,

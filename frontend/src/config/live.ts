@@ -43,3 +43,9 @@ export const COMPARE_MS = 5_000;
 
 /** The most jobs the API compares at once. */
 export const MOST_COMPARED = 8;
+
+/** While a job runs, what its machine does is read again this often; what the job itself uses is pushed. */
+export const JOB_HARDWARE_MS = 30_000;
+
+/** The time that the charts of the System page span. */
+export const HOUR_SECONDS = 3_600;

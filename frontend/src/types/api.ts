@@ -68,3 +68,35 @@ export type SubscribeReply = { ok: true; channel: string; snapshot: unknown; res
 export type Comparison = Schemas["CompareView"];
 export type ComparedMetric = Schemas["ComparedMetricView"];
 export type HistoryPoint = Schemas["HistoryPoint"];
+
+export type HostHistory = Schemas["HostHistory"];
+export type HostNow = Schemas["HostNowView"];
+export type JobResources = Schemas["JobResources"];
+
+/** A GPU beside its gauges, as the monitor tells it. */
+export interface GpuFacts {
+  index: number;
+  name: string | null;
+  uuid: string | null;
+  throttle_reasons: string[] | null;
+  processes: { pid: number; memory_bytes: number | null; utilisation_percent: number | null }[];
+}
+
+export type SystemPush = Push & { host: string; at: string; gauges: Record<string, number>; gpu?: GpuFacts };
+
+/** What a job used when it was last measured: the key `used` of its resources. */
+export interface JobUsed {
+  at: string;
+  host: string;
+  attempt: number;
+  cpu_cores: number;
+  memory_bytes: number;
+  read_bytes_per_second: number | null;
+  written_bytes_per_second: number | null;
+  gpu_percent: number | null;
+  gpu_memory_bytes: number | null;
+  processes: number;
+  estimated: boolean;
+}
+
+export type JobUsedPush = Push & { used: JobUsed };

@@ -296,6 +296,125 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/configurations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List saved configurations, newest first */
+        get: operations["get_configurations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/configurations/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Saved configurations side by side */
+        get: operations["get_configurations_compare"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/configurations/{configuration_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a saved configuration */
+        get: operations["get_configurations_configuration_id"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/configurations/{configuration_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Download a saved configuration */
+        get: operations["get_configurations_configuration_id_export"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/configurations/{configuration_id}/activate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Mark a configuration as in use */
+        post: operations["post_configurations_configuration_id_activate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/configurations/{configuration_id}/deactivate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Mark a configuration as no longer in use */
+        post: operations["post_configurations_configuration_id_deactivate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/configurations/{configuration_id}/rerun": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Find a configuration again: same config, seed and prices */
+        post: operations["post_configurations_configuration_id_rerun"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/kinds": {
         parameters: {
             query?: never;
@@ -390,6 +509,23 @@ export interface paths {
         };
         /** What a job's processes used over its time */
         get: operations["get_jobs_job_id_resources"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Metrics by week and by age, live and archived, and what the clean-ups did */
+        get: operations["get_system_retention"];
         put?: never;
         post?: never;
         delete?: never;
@@ -725,6 +861,20 @@ export interface components {
             };
         };
         /**
+         * AgeView
+         * @description Weeks that ended at most `days` ago (null: longer ago than all the others), the present one among the first.
+         */
+        AgeView: {
+            /** Days */
+            days: number | null;
+            /** Live Rows */
+            live_rows: number;
+            /** Archived Rows */
+            archived_rows: number;
+            /** Bytes */
+            bytes: number;
+        };
+        /**
          * ArtifactPage
          * @description A page of artifacts, newest first.
          */
@@ -849,6 +999,16 @@ export interface components {
             verdict: components["schemas"]["VerdictView"];
         };
         /**
+         * ComparedConfigurationsView
+         * @description Configurations side by side, in the order asked for; `differing` names the config's fields that differ.
+         */
+        ComparedConfigurationsView: {
+            /** Items */
+            items: components["schemas"]["WholeConfigurationView"][];
+            /** Differing */
+            differing: string[];
+        };
+        /**
          * ComparedJobView
          * @description A job with the seconds it worked.
          */
@@ -906,6 +1066,64 @@ export interface components {
             gained_in: string | null;
             /** Seconds Gained In */
             seconds_gained_in: number | null;
+        };
+        /**
+         * ConfigurationPage
+         * @description A page of configurations, newest first.
+         */
+        ConfigurationPage: {
+            /** Items */
+            items: components["schemas"]["ConfigurationView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+        };
+        /**
+         * ConfigurationView
+         * @description A saved configuration. `out_of_sample` are the figures of the walk-forward, or of the held-out candles.
+         *
+         *     `ratio` is the score out of sample over that in sample; `warning` says so if it looks like over-fitting.
+         */
+        ConfigurationView: {
+            /** Id */
+            id: string;
+            /** Job Id */
+            job_id: string | null;
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Strategy */
+            strategy: string;
+            /** Market */
+            market: string;
+            /** Parameters */
+            parameters: {
+                [key: string]: number;
+            };
+            /** Score Name */
+            score_name: string;
+            /** Score */
+            score: number;
+            /** Ratio */
+            ratio: number | null;
+            /** Warning */
+            warning: string | null;
+            /** Seed */
+            seed: number;
+            /** In Sample */
+            in_sample: {
+                [key: string]: number | null;
+            };
+            /** Out Of Sample */
+            out_of_sample: {
+                [key: string]: number | null;
+            } | null;
+            /** Active */
+            active: boolean;
+            /** Activated At */
+            activated_at: string | null;
+            /** Created At */
+            created_at: string;
         };
         /**
          * CounterView
@@ -1022,10 +1240,7 @@ export interface components {
             gauge: string;
             /** Values */
             values: (number | null)[];
-            /**
-             * Peaks
-             * @default null
-             */
+            /** Peaks */
             peaks: (number | null)[] | null;
         };
         /**
@@ -1033,18 +1248,12 @@ export interface components {
          * @description Whether the GPUs of a host could be asked (`ok`, `none`, `unknown`), why not, and what gauges cannot hold.
          */
         GpuReportView: {
-            /**
-             * State
-             * @default unknown
-             */
+            /** State */
             state: string;
-            /**
-             * Reason
-             * @default null
-             */
+            /** Reason */
             reason: string | null;
             /** Gpus */
-            gpus?: {
+            gpus: {
                 [key: string]: unknown;
             }[];
         };
@@ -1680,6 +1889,18 @@ export interface components {
             memory_mb: number;
         };
         /**
+         * RetentionView
+         * @description Metrics by week and by age, and the tasks that keep them so.
+         */
+        RetentionView: {
+            /** Weeks */
+            weeks: components["schemas"]["WeekView"][];
+            /** Ages */
+            ages: components["schemas"]["AgeView"][];
+            /** Tasks */
+            tasks: components["schemas"]["TaskView"][];
+        };
+        /**
          * RetryRequest
          * @description What to change: a patch of the config, or the patch that the failure's advice gives.
          */
@@ -2066,6 +2287,30 @@ export interface components {
             finished_at: string | null;
         };
         /**
+         * TaskView
+         * @description What a periodic task did, ever: `counts` by what it counts.
+         */
+        TaskView: {
+            /** Task */
+            task: string;
+            /** Runs */
+            runs: number;
+            /** Failures */
+            failures: number;
+            /** Seconds */
+            seconds: number;
+            /** Counts */
+            counts?: {
+                [key: string]: number;
+            };
+            /** Last Run At */
+            last_run_at: string | null;
+            /** Last Seconds */
+            last_seconds: number | null;
+            /** Last Error */
+            last_error: string | null;
+        };
+        /**
          * ThresholdRequest
          * @description Told once a job, when the metric first lies above, or below, the value.
          */
@@ -2293,6 +2538,79 @@ export interface components {
         WebhooksView: {
             /** Items */
             items: components["schemas"]["WebhookView"][];
+        };
+        /**
+         * WeekView
+         * @description A week of metrics by its Monday. `rows` is Postgres' own estimate, `bytes` with indexes.
+         */
+        WeekView: {
+            /**
+             * Week
+             * Format: date
+             */
+            week: string;
+            /** Archived */
+            archived: boolean;
+            /** Rows */
+            rows: number;
+            /** Bytes */
+            bytes: number;
+            /** Held Until */
+            held_until: string | null;
+        };
+        /**
+         * WholeConfigurationView
+         * @description A configuration with the job's config and all results: figures, windows, curves by part.
+         */
+        WholeConfigurationView: {
+            /** Id */
+            id: string;
+            /** Job Id */
+            job_id: string | null;
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Strategy */
+            strategy: string;
+            /** Market */
+            market: string;
+            /** Parameters */
+            parameters: {
+                [key: string]: number;
+            };
+            /** Score Name */
+            score_name: string;
+            /** Score */
+            score: number;
+            /** Ratio */
+            ratio: number | null;
+            /** Warning */
+            warning: string | null;
+            /** Seed */
+            seed: number;
+            /** In Sample */
+            in_sample: {
+                [key: string]: number | null;
+            };
+            /** Out Of Sample */
+            out_of_sample: {
+                [key: string]: number | null;
+            } | null;
+            /** Active */
+            active: boolean;
+            /** Activated At */
+            activated_at: string | null;
+            /** Created At */
+            created_at: string;
+            /** Config */
+            config: {
+                [key: string]: unknown;
+            };
+            /** Results */
+            results: {
+                [key: string]: unknown;
+            };
         };
         /**
          * WorkerView
@@ -2968,6 +3286,228 @@ export interface operations {
             };
         };
     };
+    get_configurations: {
+        parameters: {
+            query?: {
+                strategy?: string | null;
+                market?: string | null;
+                job_id?: string | null;
+                active?: boolean | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigurationPage"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_configurations_compare: {
+        parameters: {
+            query: {
+                ids: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ComparedConfigurationsView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_configurations_configuration_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                configuration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WholeConfigurationView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_configurations_configuration_id_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                configuration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WholeConfigurationView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_configurations_configuration_id_activate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                configuration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WholeConfigurationView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_configurations_configuration_id_deactivate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                configuration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WholeConfigurationView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_configurations_configuration_id_rerun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                configuration_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JobView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_kinds: {
         parameters: {
             query?: never;
@@ -3139,6 +3679,35 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["JobResources"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_system_retention: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionView"];
                 };
             };
             /** @description What went wrong */

@@ -24,13 +24,15 @@ interface Input {
   bordered?: boolean;
   /** Values lie within these, whatever is told of them. */
   values?: Range;
+  /** How a value is written at the axis. */
+  format?: (value: number) => string;
   /** The reader dragged over this range, or asked for the whole again. */
   onZoom: (range: Range | null) => void;
   onCursor: (place: number | null, index: number | null) => void;
 }
 
 /** How a chart looks and answers; colours are the page's own. */
-export function optionsOf({ width, sync, rangeOf, rulesOf, lines, axis, bordered = false, values, onZoom, onCursor }: Input): uPlot.Options {
+export function optionsOf({ width, sync, rangeOf, rulesOf, lines, axis, bordered = false, values, format = metric, onZoom, onCursor }: Input): uPlot.Options {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const plain = { font: AXIS_FONT, stroke: colour("--fg-3"), ticks: { show: false } };
@@ -55,7 +57,7 @@ export function optionsOf({ width, sync, rangeOf, rulesOf, lines, axis, bordered
     scales: { x: { time: false, range: () => rangeOf() }, y: { range: values ? () => values : valueRange } },
     axes: [
       { ...plain, grid: { ...grid, show: bordered }, size: 26, gap: 4, space: 70, values: (_, steps) => stepLabels(steps), ...axis },
-      { ...plain, grid, size: 52, gap: 6, space: 34, values: (_, ticks) => ticks.map((tick) => metric(tick)) },
+      { ...plain, grid, size: 52, gap: 6, space: 34, values: (_, ticks) => ticks.map(format) },
     ],
     series: [{}, ...lines.map((line) => ({ ...line, stroke: colour(line.colour), points: { show: false }, spanGaps: false }))],
     hooks: {

@@ -1,5 +1,5 @@
 import type uPlot from "uplot";
-import { duration } from "@/lib/format/times";
+import { clock, duration } from "@/lib/format/times";
 import type { Range } from "./options";
 
 const MAX_TICKS = 6;
@@ -24,4 +24,15 @@ export function tickTime(seconds: number): string {
 export const TIME_AXIS: Pick<uPlot.Axis, "values" | "splits"> = {
   splits: (_chart, _axis, min, max) => timeTicks([min, max]),
   values: (_, ticks) => ticks.map(tickTime),
+};
+
+const MINUTE = 60;
+
+/** An axis of moments, in Unix seconds: clock times, by round minutes of this page's own zone. */
+export const CLOCK_AXIS: Pick<uPlot.Axis, "values" | "splits"> = {
+  splits: (_chart, _axis, min, max) => {
+    const shift = new Date(max * 1000).getTimezoneOffset() * MINUTE;
+    return timeTicks([min - shift, max - shift]).map((tick) => tick + shift);
+  },
+  values: (_, ticks) => ticks.map((tick) => clock(tick * 1000, Date.now(), ticks.length > 1 && ticks[1]! - ticks[0]! < MINUTE)),
 };

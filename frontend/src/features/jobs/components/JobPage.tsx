@@ -1,5 +1,6 @@
 import { Button } from "@mantine/core";
 import { Link } from "@tanstack/react-router";
+import { JobHardware } from "@/components/hardware/JobHardware";
 import { nameOf } from "@/components/jobs/activity";
 import { Definitions, jsonRows } from "@/components/ui/Definitions";
 import { FailedRead } from "@/components/ui/Notice";
@@ -59,6 +60,7 @@ function JobView({ job }: { job: Job }) {
       <Hero job={job} />
       <Charts job={job} />
       <HistoryCharts job={job} />
+      <JobHardware job={job} />
       <div className={classes.columns}>
         <Logs job={job} />
         <div>

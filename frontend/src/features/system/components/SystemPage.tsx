@@ -1,46 +1,47 @@
+import { SegmentedControl } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { Ago } from "@/components/ui/Ago";
 import { Empty } from "@/components/ui/Empty";
 import { FailedRead } from "@/components/ui/Notice";
-import { Page, Section } from "@/components/ui/Page";
-import { type Column, Table } from "@/components/ui/Table";
-import { api } from "@/lib/api/client";
-import { bytes } from "@/lib/format/numbers";
-import type { Host } from "@/types/api";
+import { Page } from "@/components/ui/Page";
+import { current, hosts } from "../api/queries";
+import { INTERVALS, useRedrawInterval } from "../hooks/useInterval";
+import { useHostTracks } from "../hooks/useHostTracks";
+import { HostSection } from "./HostSection";
 
-/** Hosts tell of themselves every few seconds; nothing pushes that yet, so the page asks. */
-const ASK_MS = 5_000;
+const FEWEST_SECONDS = 2;
+/** What a host is made of changes rarely; its workers come and go. */
+const HOSTS_MS = 10_000;
 
-const COLUMNS: Column<Host>[] = [
-  { title: "Host", cell: (host) => <strong>{host.name}</strong> },
-  { title: "CPUs", cell: (host) => host.cpus, align: "right" },
-  { title: "Memory", cell: (host) => bytes(host.memory_mb * 1e6), align: "right" },
-  { title: "GPUs", cell: (host) => host.gpus.length, align: "right", secondary: true },
-  { title: "Workers", cell: (host) => host.workers.length, align: "right", secondary: true },
-  { title: "Slots", cell: (host) => Object.entries(host.slots).map(([queue, n]) => `${queue} ${n}`).join(", ") },
-  { title: "Seen", cell: (host) => <Ago at={host.last_seen_at} />, align: "right" },
-];
-
-/** The machines that run jobs. */
+/** The machines that run jobs, live, with their last hour. */
 export function SystemPage() {
-  const { data, error, refetch } = useQuery({
-    queryKey: ["hosts"],
-    queryFn: ({ signal }) => api<{ items: Host[] }>("/system/hosts", { signal }),
-    refetchInterval: ASK_MS,
-  });
+  const { data: measured } = useQuery(current);
+  const every = measured?.interval_seconds ?? FEWEST_SECONDS;
+  const { interval, choose } = useRedrawInterval(every);
+  const { hosts: live, hear, at, error, isPending, retry } = useHostTracks(interval);
+  const { data: known } = useQuery({ ...hosts, refetchInterval: HOSTS_MS });
+  const hostOf = (name: string) => known?.items.find((host) => host.name === name);
   return (
-    <Page title="System">
-      {error && !data && <FailedRead error={error} retry={() => void refetch()} />}
-      {data?.items.length === 0 && (
-        <Empty title="No worker has reported yet">
+    <Page
+      title="System"
+      actions={
+        <SegmentedControl
+          size="xs"
+          aria-label="Redraw every"
+          data={INTERVALS.map((seconds) => ({ value: String(seconds), label: `${seconds} s`, disabled: seconds < every }))}
+          value={String(interval)}
+          onChange={(value) => choose(Number(value))}
+        />
+      }
+    >
+      {error && live.length === 0 && <FailedRead error={error} retry={retry} />}
+      {!isPending && !error && live.length === 0 && (
+        <Empty title="No machine was measured within the last hour">
           Start one with <code className="mono">headway up</code>, or join this installation from another machine with <code className="mono">headway worker</code>.
         </Empty>
       )}
-      {data && data.items.length > 0 && (
-        <Section title="Hosts">
-          <Table label="Hosts" columns={COLUMNS} items={data.items} keyOf={(host) => host.name} />
-        </Section>
-      )}
+      {live.map((item) => (
+        <HostSection key={item.now.host} live={item} host={hostOf(item.now.host)} at={at} interval={every} hear={hear} />
+      ))}
     </Page>
   );
 }
