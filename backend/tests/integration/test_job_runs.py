@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -230,3 +231,12 @@ def test_what_the_process_prints_and_why_it_failed_stands_in_the_log(installatio
     assert events[-1].type == "job.failed"
     lines = read_logs(installation.engine, job_id).items
     assert any("RuntimeError" in line.text for line in lines)
+
+
+@pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="only Linux has it")
+def test_job_goes_before_postgres_when_memory_runs_out(installation: Installation) -> None:
+    job_id = installation.submit(config=LONG)
+    installation.wait(job_id, lambda job: job.step)
+    assert Path(f"/proc/{installation.process_group(job_id)}/oom_score_adj").read_text() == "500\n"
+    cancel_job(installation.engine, installation.runtime.signals, job_id)
+    installation.wait_state(job_id, "cancelled")
