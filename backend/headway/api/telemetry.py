@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from sqlalchemy import Engine
 
-from headway.storage import jobs, queue
+from headway.storage import jobs, maintenance, queue
 from headway.storage.engine import transaction
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -34,8 +35,9 @@ class Telemetry:
         """The whole text. Raises UnavailableError when Postgres is away."""
         with transaction(engine) as connection:
             states, queues = jobs.state_counts(connection), queue.queue_lengths(connection)
+            tasks = maintenance.task_totals(connection)
         work = CollectorRegistry()
-        work.register(_Read(_job_metrics(states, queues)))
+        work.register(_Read([*_job_metrics(states, queues), *_maintenance_metrics(tasks)]))
         return generate_latest(self._registry) + generate_latest(work)
 
 
@@ -59,3 +61,19 @@ def _job_metrics(states: Mapping[str, int], queues: Iterable[Mapping[str, object
         for state in ("queued", "running"):
             waiting.add_metric((str(row["queue"]), state), float(str(row[state])))
     yield waiting
+
+
+def _maintenance_metrics(tasks: Iterable[Mapping[str, Any]]) -> Iterable[Metric]:
+    took = SummaryMetricFamily("headway_maintenance_duration_seconds", "Runs of periodic tasks.", labels=("task",))
+    failed = CounterMetricFamily("headway_maintenance_failures", "Periodic tasks that failed.", labels=("task",))
+    done = CounterMetricFamily("headway_maintenance_done", "What periodic tasks did.", labels=("task", "what"))
+    last = GaugeMetricFamily("headway_maintenance_last_run_seconds", "When a task ran last (Unix).", labels=("task",))
+    for row in tasks:
+        task = str(row["task"])
+        took.add_metric((task,), count_value=row["runs"], sum_value=row["seconds"])
+        failed.add_metric((task,), row["failures"])
+        if row["last_run_at"]:
+            last.add_metric((task,), row["last_run_at"].timestamp())
+        for what, count in row["counts"].items():
+            done.add_metric((task, what), count)
+    return (took, failed, done, last)

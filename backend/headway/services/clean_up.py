@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine
 from headway.errors import ConflictError, NotFoundError
 from headway.services.delete_job import delete_job
 from headway.services.maintenance import noted
+from headway.settings import Settings
 from headway.storage import archive, retention
 from headway.storage.engine import transaction
 from headway.storage.partitions import partition_name
@@ -31,6 +32,16 @@ class Retention:
     logs_days: int
     events_days: int
     jobs_days: int
+
+
+def retention_of(settings: Settings) -> Retention:
+    """How long what jobs leave behind is kept."""
+    return Retention(
+        history_days=settings.headway_history_keep_days,
+        logs_days=settings.headway_logs_keep_days,
+        events_days=settings.headway_events_keep_days,
+        jobs_days=settings.headway_jobs_keep_days,
+    )
 
 
 def clean_up(engine: Engine, data_dir: Path, keep: Retention) -> dict[str, int]:

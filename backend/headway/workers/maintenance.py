@@ -10,8 +10,7 @@ from celery.schedules import crontab
 
 from headway.bootstrap import Runtime
 from headway.services.archive_metrics import ARCHIVE_TASK, archive_metrics
-from headway.services.clean_up import CLEAN_UP_TASK, Retention, clean_up
-from headway.settings import Settings
+from headway.services.clean_up import CLEAN_UP_TASK, clean_up, retention_of
 
 _EXPIRES_SECONDS = 12 * 3600
 #: When they run (UTC), for Celery's `beat_schedule`.
@@ -42,13 +41,3 @@ def register_maintenance(app: Celery, runtime: Runtime) -> None:
 
     for name, work in ((ARCHIVE_TASK, archive), (CLEAN_UP_TASK, clean)):
         app.task(name=name)(work)
-
-
-def retention_of(settings: Settings) -> Retention:
-    """How long what jobs leave behind is kept."""
-    return Retention(
-        history_days=settings.headway_history_keep_days,
-        logs_days=settings.headway_logs_keep_days,
-        events_days=settings.headway_events_keep_days,
-        jobs_days=settings.headway_jobs_keep_days,
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator
@@ -11,19 +12,22 @@ from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, text
 
 from headway.errors import InvalidInputError, NotFoundError
 from headway.services.archive_metrics import archive_metrics, days_of_job, restore_metrics
 from headway.services.read_metrics import MetricsQuery, MetricsView, read_metrics
 from headway.spool.reader import MetricRows
-from headway.storage import archive, partitions
+from headway.storage import archive, buckets, partitions
 from headway.storage import metrics as metric_store
 from headway.storage.archive import WeekBusyError, stored_weeks
 from headway.storage.engine import make_engine, transaction
 from headway.storage.maintenance import task_totals
 from headway.storage.migrate import upgrade
 from headway.storage.partitions import WEEK, ensure_partitions, ensure_week, partition_name, week_start
+from headway.storage.series import Range, read_series
 from tests.integration.test_store import add_job
 
 NOW = datetime.now(UTC)
@@ -304,3 +308,69 @@ def test_partitions_are_vacuumed_as_they_fill(engine: Engine) -> None:
         ).one()
     assert "autovacuum_vacuum_insert_scale_factor=0.02" in options
     assert partitions.WEEKS_AHEAD == 8
+
+
+def test_explain_shows_weeks_pruned_and_index_only_scans(engine: Engine) -> None:
+    fill(engine)
+    archive_metrics(engine, 30, 0)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("VACUUM ANALYZE"))
+        statement = text(
+            "EXPLAIN (ANALYZE, COSTS OFF) SELECT step, value FROM (SELECT * FROM training_metrics UNION ALL "
+            "SELECT * FROM training_metrics_archive) AS m WHERE job = 1 AND metric = 1 AND step BETWEEN 0 AND 100000 "
+            "AND received_at BETWEEN :since AND :until ORDER BY step"
+        )
+        plan = "\n".join(connection.scalars(statement, {"since": OLD[1], "until": OLD[2] + timedelta(hours=2)}))
+    assert [week for week in OLD if partition_name(week) in plan] == OLD[1:3]
+    assert "Index Only Scan" in plan
+    assert "Seq Scan" not in plan
+    assert "Heap Fetches: 0" in plan
+
+
+@given(
+    steps=st.lists(st.integers(-600, 3000), min_size=1, max_size=400),
+    values=st.lists(st.sampled_from([0.0, 1.0, -5.0, 99.0, math.nan, math.inf]), min_size=8, max_size=8),
+    pieces=st.integers(1, 4),
+)
+def test_buckets_say_what_their_points_say(steps: list[int], values: list[float], pieces: int) -> None:
+    points = [(step, values[number % len(values)]) for number, step in enumerate(steps)]
+    size = -(-len(points) // pieces)
+    groups = [
+        MetricRows(("loss",), [s for s, _ in part], [0.0] * len(part), [v for _, v in part])
+        for part in (points[first : first + size] for first in range(0, len(points), size))
+    ]
+    for bucket in {step // buckets.STEPS for step in steps}:
+        inside = [value for step, value in points if step // buckets.STEPS == bucket]
+        finite = [value for value in inside if math.isfinite(value)]
+        found = [each for each in buckets.extremes(groups, {"loss": 1}) if each.bucket == bucket]
+        assert min((e.low for e in found if e.low is not None), default=None) == min(finite, default=None)
+        assert max((e.high for e in found if e.high is not None), default=None) == max(finite, default=None)
+        assert any(e.odd_step is not None for e in found) == (len(finite) < len(inside))
+        assert all((e.low_step, e.low) in points for e in found if e.low is not None)
+
+
+def test_a_folded_curve_keeps_spikes_and_odd_values_at_the_edges_of_attempts_and_ranges(engine: Engine) -> None:
+    with transaction(engine) as connection:
+        _, key = add_job(connection)
+        ids = metric_store.metric_ids(connection, ["loss"])
+        for attempt, steps in ((1, range(0, 100_000)), (2, range(60_101, 160_000))):
+            values = [float(attempt)] * len(steps)
+            for step, value in ((60_099, 77.0), (60_101, -7.0), (60_050, math.nan), (150_000, 99.0)):
+                if step in steps:
+                    values[step - steps[0]] = value
+            for first in range(0, len(steps), 7000):  # drains end within buckets
+                part = slice(first, first + 7000)
+                rows = [MetricRows(("loss",), list(steps[part]), [1.7e9] * len(steps[part]), values[part])]
+                metric_store.append(
+                    connection, job_key=key, attempt=attempt, rows=rows, ids=ids, received_at=datetime.now(UTC)
+                )
+        reach = Range({1: 60_100, 2: 2**62}, 10, 2**62, 200)
+        series = read_series(connection, key, ids, reach)[0]
+        ghosts = read_series(connection, key, ids, Range({1: 60_100}, 10, 2**62, 20, ghosts=True))[0]
+    points = dict(zip(series.steps, series.values, strict=True))
+    assert (points[60_099], points[60_101], points[150_000]) == (77.0, -7.0, 99.0)
+    assert series.nonfinite == {series.steps.index(60_050): "NaN"}
+    assert min(series.steps) >= 10
+    assert len(series.steps) <= 201
+    assert min(ghosts.steps) == 60_101
+    assert set(ghosts.values) == {1.0, -7.0}
