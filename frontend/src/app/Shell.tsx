@@ -1,5 +1,5 @@
 import { ActionIcon, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import { IconActivity, IconAdjustmentsHorizontal, IconBox, IconListDetails, IconMoon, IconPlus, IconServer2, IconSitemap, IconSun } from "@tabler/icons-react";
+import { IconActivity, IconAdjustmentsHorizontal, IconBox, IconChartLine, IconListDetails, IconMoon, IconPlus, IconServer2, IconSitemap, IconSun } from "@tabler/icons-react";
 import { Link, Outlet } from "@tanstack/react-router";
 import { ConnectionIndicator } from "@/components/ui/ConnectionIndicator";
 import { Wordmark } from "@/components/ui/Wordmark";
@@ -10,6 +10,7 @@ const PAGES = [
   { to: "/trainings", label: "Trainings", Icon: IconListDetails },
   { to: "/studies", label: "Studies", Icon: IconSitemap },
   { to: "/submit", label: "New job", Icon: IconPlus },
+  { to: "/strategies", label: "Strategies", Icon: IconChartLine },
   { to: "/artifacts", label: "Artifacts", Icon: IconBox },
   { to: "/operations", label: "Operations", Icon: IconActivity },
   { to: "/system", label: "System", Icon: IconServer2 },

@@ -87,6 +87,19 @@ const operations = createRoute({
   component: lazyRouteComponent(() => import("@/features/operations/components/OperationsPage"), "OperationsPage"),
 });
 
+const strategies = createRoute({
+  getParentRoute: () => root,
+  path: "/strategies",
+  validateSearch: (search: Record<string, unknown>): { compare?: string } => ({ compare: text(search.compare) }),
+  component: lazyRouteComponent(() => import("./routes/strategies"), "Strategies"),
+});
+
+const configuration = createRoute({
+  getParentRoute: () => root,
+  path: "/strategies/$id",
+  component: lazyRouteComponent(() => import("./routes/configuration"), "ConfigurationRoute"),
+});
+
 const system = createRoute({
   getParentRoute: () => root,
   path: "/system",
@@ -99,7 +112,7 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import("@/features/settings/components/SettingsPage"), "SettingsPage"),
 });
 
-const routeTree = root.addChildren([index, trainings, job, again, compare, studies, study, submit, submitKind, artifacts, operations, system, settings]);
+const routeTree = root.addChildren([index, trainings, job, again, compare, studies, study, submit, submitKind, strategies, configuration, artifacts, operations, system, settings]);
 
 export const router = createRouter({
   routeTree,

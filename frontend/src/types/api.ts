@@ -100,3 +100,32 @@ export interface JobUsed {
 }
 
 export type JobUsedPush = Push & { used: JobUsed };
+
+export type Configuration = Schemas["ConfigurationView"];
+export interface EquityCurve {
+  times: number[];
+  values: number[];
+}
+export interface TestedWindow {
+  train_from: string;
+  test_from: string;
+  test_to: string;
+  parameters: Record<string, number> | null;
+  in_sample: number;
+  out_of_sample: number;
+  return_percent: number;
+  trades: number;
+}
+export interface ConfigurationResults {
+  curves: Record<string, EquityCurve>;
+  in_sample: Configuration["in_sample"];
+  out_of_sample?: Configuration["in_sample"];
+  walk_forward: ({ windows: TestedWindow[] } & Record<string, unknown>) | null;
+  data_sha256: string;
+  candles: number;
+  from: string;
+  split: string;
+  to: string;
+}
+export type WholeConfiguration = With<Schemas["WholeConfigurationView"], { config: JsonObject; results: ConfigurationResults }>;
+export type ComparedConfigurations = With<Schemas["ComparedConfigurationsView"], { items: WholeConfiguration[] }>;
