@@ -55,10 +55,8 @@ def queue(installation_dir: Path) -> Iterator[valkey.Queue]:
 @pytest.fixture(scope="module")
 def postgres_url(cluster: postgres.Cluster) -> Iterator[str]:
     """A fresh, empty database for this module, as `postgresql://...`."""
-    name = f"test_{next(_numbers)}"
-    _administer(cluster, f"CREATE DATABASE {name}")
-    yield cluster.url_of(name)
-    _administer(cluster, f"DROP DATABASE {name} WITH (FORCE)")
+    with fresh_database(cluster) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +73,15 @@ def data_dir(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir()
     return folder
+
+
+@contextmanager
+def fresh_database(cluster: postgres.Cluster) -> Iterator[str]:
+    """The address of a new, empty database, for as long as the block lasts."""
+    name = f"test_{next(_numbers)}"
+    _administer(cluster, f"CREATE DATABASE {name}")
+    yield cluster.url_of(name)
+    _administer(cluster, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @contextmanager

@@ -1,66 +1,114 @@
-"""The job page in Chromium while a real SAE trains: it moves, draws, fits a phone, and complains of nothing."""
+"""The dashboard in Chromium as a person uses it, on real jobs: what it shows, refuses, stops, compares, survives."""
 
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
+import signal
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
+from headway.local import postgres, valkey
+from headway.local.account import service_account
+from headway.local.folders import prepare_data_dir
+from tests.acceptance.browser import KEEP_SCREENSHOTS, keep, needs_chromium, run_script
 from tests.acceptance.studies import study_with_sae
 from tests.installation import Installation, open_installation
+from tests.services import fresh_database, running
 
-ROOT = Path(__file__).parents[3]
-SCRIPT = ROOT / "frontend" / "tests" / "browser" / "job_page.mjs"
-#: Set to keep the screenshots for the documents.
-KEEP_SCREENSHOTS = "HEADWAY_KEEP_SCREENSHOTS"
+pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.timeout(240)]
 MID_TRAINING_PERCENT = 40.0
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-BEARER = {"Authorization": "Bearer test-token"}
+TOKEN = "test-token"
+SMALL = {"steps": 12, "step_seconds": 0.02, "inner": 2}
+ENDLESS = {"steps": 100_000, "step_seconds": 0.01, "inner": 2, "metrics": 3, "checkpoint_every": 40}
+
+
+@dataclass(frozen=True)
+class Site:
+    """An installation with an API, and the SAE that trains in it sooner or later."""
+
+    installation: Installation
+    address: str
+    sae: str
+
+    def visit(self, script: str, **named: str) -> None:
+        """Run a script of the browser against this installation."""
+        run_script(script, BASE_URL=self.address, TOKEN=TOKEN, **named)
 
 
 @pytest.fixture(scope="module")
-def installation(postgres_url: str, redis_url: str) -> Iterator[Installation]:
+def site(postgres_url: str, redis_url: str) -> Iterator[Site]:
     with open_installation(postgres_url, redis_url, HEADWAY_LEASE_SECONDS="15") as opened:
         opened.start_worker()
         opened.start_worker("system", beat=True)
-        yield opened
-
-
-@pytest.mark.browser
-@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium")
-@pytest.mark.timeout(240)
-def test_job_page_lives_while_a_real_sae_trains(installation: Installation, tmp_path: Path) -> None:
-    address = installation.start_api()
-    with httpx.Client(base_url=f"{address}/api/v1", headers=BEARER, timeout=10) as http:
+        address = opened.start_api()
+        # Its downloads and its tokens are made while the other tests are at the browser.
         study = study_with_sae(epochs=300, d_sae=1024, batch_rows=1024)
-        answer = http.post("/studies", json=study)
+        answer = httpx.post(f"{address}/api/v1/studies", json=study, headers={"Authorization": f"Bearer {TOKEN}"})
         assert answer.status_code == 201, answer.text
-        sae = answer.json()["jobs"][-1]["id"]
-        wanted = MID_TRAINING_PERCENT if os.environ.get(KEEP_SCREENSHOTS) else 1.0
-        installation.wait(sae, lambda job: job.phase == "training" and job.percent > wanted, timeout=150)
-        environment = {
-            **os.environ,
-            "PATH": f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "BASE_URL": address,
-            "TOKEN": "test-token",
-            "JOB_ID": sae,
-            "OUT_DIR": str(tmp_path),
-            "CHROMIUM_PATH": str(CHROMIUM),
-        }
-        done = subprocess.run(["node", SCRIPT], env=environment, capture_output=True, text=True, timeout=150)
-        assert done.returncode == 0, done.stderr
-        assert http.post(f"/jobs/{sae}/cancel").status_code == 200
-    installation.wait_state(sae, "cancelled", timeout=20)
-    shots = sorted(path.name for path in tmp_path.glob("*.png"))
-    assert shots == ["job-dark.png", "job-light.png", "job-phone.png"]
-    if os.environ.get(KEEP_SCREENSHOTS):
-        images = ROOT / "docs" / "images"
-        images.mkdir(exist_ok=True)
-        shutil.copy(tmp_path / "job-light.png", images / "job-page.png")
-        shutil.copy(tmp_path / "job-dark.png", images / "job-page-dark.png")
-        shutil.copy(tmp_path / "job-phone.png", images / "job-page-phone.png")
+        yield Site(opened, address, answer.json()["jobs"][-1]["id"])
+
+
+@pytest.fixture(scope="module")
+def other_site(
+    cluster: postgres.Cluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Installation, str]]:
+    """A second installation on this host, without a worker: its own database, queue, data directory and port."""
+    folder = tmp_path_factory.mktemp("other")
+    prepare_data_dir(folder, service_account())
+    made = valkey.prepare_queue(folder)
+    with fresh_database(cluster) as url, running(made.command, signal.SIGTERM, folder / "valkey.log"):
+        valkey.wait_ready(made.url)
+        with open_installation(url, made.url, HEADWAY_TOKEN="other-token") as opened:
+            yield opened, opened.start_api()
+
+
+def test_form_names_the_field_of_a_wrong_config_and_queues_nothing(site: Site) -> None:
+    site.visit("submit_refused")
+
+
+def test_one_browser_stays_signed_in_to_two_installations(site: Site, other_site: tuple[Installation, str]) -> None:
+    other, other_address = other_site
+    site.installation.submit(config=SMALL, name="job of the one")
+    other.submit(config=SMALL, name="job of the other")
+    site.visit("two_installations", OTHER_URL=other_address, OTHER_TOKEN="other-token")
+
+
+def test_jobs_are_compared_and_run_again_with_a_change_that_is_shown(site: Site, tmp_path: Path) -> None:
+    installation = site.installation
+    first = installation.submit(config=SMALL, name="first")
+    second = installation.submit(config=SMALL | {"step_seconds": 0.04, "seed": 1}, name="second")
+    fail = {"fail_at": {"step": 5, "how": "oom", "attempts": 9}}
+    failed = installation.submit(config=SMALL | fail, name="too large")
+    for job in (first, second):
+        installation.wait_state(job, "completed")
+    installation.wait_state(failed, "failed")
+    site.visit("compare_and_retry", IDS=f"{first},{second}", FAILED_ID=failed, OUT_DIR=str(tmp_path))
+
+
+def test_buttons_pause_resume_and_cancel(site: Site) -> None:
+    installation = site.installation
+    jobs = [installation.submit(config=ENDLESS, name=name) for name in ("to be paused", "to be cancelled")]
+    for job in jobs:
+        installation.wait(job, lambda view: view.state == "running" and (view.step or 0) > 1)
+    site.visit("controls", JOB_ID=jobs[0], OTHER_ID=jobs[1])
+    assert [installation.job(job).state for job in jobs] == ["cancelled", "cancelled"]
+
+
+def test_curve_goes_on_after_a_kill_and_the_resumed_part_is_marked(site: Site, tmp_path: Path) -> None:
+    installation = site.installation
+    job = installation.submit(config=ENDLESS, name="killed in mid-training")
+    installation.wait(job, lambda view: (view.step or 0) > 60)
+    group = str(installation.process_group(job))
+    site.visit("killed_job", JOB_ID=job, PROCESS_GROUP=group, OUT_DIR=str(tmp_path))
+    keep(tmp_path, job_page_resumed="job-resumed")
+
+
+def test_job_page_lives_while_a_real_sae_trains(site: Site, tmp_path: Path) -> None:
+    wanted = MID_TRAINING_PERCENT if os.environ.get(KEEP_SCREENSHOTS) else 1.0
+    site.installation.wait(site.sae, lambda job: job.phase == "training" and job.percent > wanted, timeout=150)
+    site.visit("job_page", JOB_ID=site.sae, OUT_DIR=str(tmp_path))
+    keep(tmp_path, job_page="job-light", job_page_dark="job-dark", job_page_phone="job-phone")

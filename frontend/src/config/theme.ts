@@ -33,7 +33,8 @@ export const theme = createTheme({
     InputWrapper: { defaultProps: { inputWrapperOrder: ["label", "input", "error", "description"] } },
     Button: { defaultProps: { size: "xs" } },
     TextInput: { defaultProps: { size: "sm" } },
-    NumberInput: { defaultProps: { size: "sm", hideControls: true } },
+    // what was typed stays, and is refused in words: a number that changed by itself would go unseen
+    NumberInput: { defaultProps: { size: "sm", hideControls: true, clampBehavior: "none" } },
     Select: { defaultProps: { size: "sm" } },
     Tooltip: { defaultProps: { openDelay: 250, withArrow: false } },
   },

@@ -1,28 +1,16 @@
 // Opens a running job's page as a person would and fails, saying why, if it does not live.
-// BASE_URL, TOKEN, JOB_ID, OUT_DIR from the environment; CHROMIUM_PATH where Chromium is not /usr/bin/chromium.
-// Screenshots: job-light.png, job-dark.png, job-phone.png.
+// BASE_URL, TOKEN, JOB_ID, OUT_DIR. Screenshots: job-light.png, job-dark.png, job-phone.png.
 
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { chromium } from "playwright-core";
-import { FLAGS } from "./chromium.mjs";
+import { DESKTOP, check, expect, run, shoot, signedIn, wanted } from "./page.mjs";
 
-const { BASE_URL, TOKEN, JOB_ID, OUT_DIR, CHROMIUM_PATH = "/usr/bin/chromium" } = process.env;
-const PATIENCE_MS = 20_000;
-const DESKTOP = { viewport: { width: 1440, height: 900 } };
+const [BASE_URL, TOKEN, JOB_ID, OUT_DIR] = wanted("BASE_URL", "TOKEN", "JOB_ID", "OUT_DIR");
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
 const VIEWS = [
   { name: "light", options: { ...DESKTOP, colorScheme: "light" } },
   { name: "dark", options: { ...DESKTOP, colorScheme: "dark" } },
   { name: "phone", options: { ...PHONE, colorScheme: "light" } },
 ];
-
-/** Waits for what a claim says, or fails with the claim. */
-async function expect(claim, promise) {
-  await promise.catch((cause) => {
-    throw new Error(`${claim}: ${cause.message.split("\n")[0]}`);
-  });
-}
 
 function percentMoved(from) {
   return document.querySelector("[data-testid=percent]")?.textContent !== from;
@@ -43,36 +31,21 @@ function chartDrawn() {
 
 async function visit(browser, { name, options }) {
   const context = await browser.newContext(options);
-  const page = await context.newPage();
-  const complaints = [];
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
-  page.on("pageerror", (error) => complaints.push(error.message));
-
-  await page.goto(`${BASE_URL}/jobs/${JOB_ID}?token=${TOKEN}`);
-  if (page.url().includes("token=")) throw new Error(`${name}: the token stayed in the address ${page.url().replace(TOKEN, "…")}`);
-  await expect(`${name}: no percent on the page`, page.waitForSelector("[data-testid=percent]", { timeout: PATIENCE_MS }));
-  await expect(`${name}: the page is not pushed to`, page.waitForSelector("[role=status][data-mode=pushed]", { timeout: PATIENCE_MS }));
+  const page = await signedIn(context, BASE_URL, TOKEN);
+  check(`${name}: the token stayed in the address`, !page.url().includes("token="));
+  await page.goto(`${BASE_URL}/jobs/${JOB_ID}`);
+  await expect(`${name}: no percent on the page`, page.waitForSelector("[data-testid=percent]"));
   const before = await page.textContent("[data-testid=percent]");
-  await expect(`${name}: the percent stayed at ${before}`, page.waitForFunction(percentMoved, before, { timeout: PATIENCE_MS }));
-  await expect(`${name}: no chart was drawn`, page.waitForFunction(chartDrawn, null, { timeout: PATIENCE_MS }));
+  await expect(`${name}: the percent stayed at ${before}`, page.waitForFunction(percentMoved, before));
+  await expect(`${name}: no chart was drawn`, page.waitForFunction(chartDrawn));
+  await expect(`${name}: tracking's cost is not told`, page.getByText(/^tracking .* µs a call · .* % of the step/).waitFor());
   const width = await page.evaluate(() => document.documentElement.scrollWidth);
-  if (width > options.viewport.width) throw new Error(`${name}: the page scrolls sideways, ${width} px wide`);
-  await page.screenshot({ path: join(OUT_DIR, `job-${name}.png`) });
-  if (complaints.length > 0) throw new Error(`${name}: errors in the console:\n${complaints.join("\n")}`);
+  check(`${name}: the page scrolls sideways, ${width} px wide`, width <= options.viewport.width);
+  await shoot(page, join(OUT_DIR, `job-${name}.png`));
+  page.assertCalm();
   await context.close();
 }
 
-for (const [name, value] of Object.entries({ BASE_URL, TOKEN, JOB_ID, OUT_DIR })) {
-  if (!value) throw new Error(`Set ${name} in the environment.`);
-}
-await mkdir(OUT_DIR, { recursive: true });
-const browser = await chromium.launch({ executablePath: CHROMIUM_PATH, args: FLAGS });
-try {
+await run(async (browser) => {
   for (const view of VIEWS) await visit(browser, view);
-  console.log(`The page of job ${JOB_ID} lives; screenshots in ${OUT_DIR}`);
-} catch (error) {
-  console.error(error.message);
-  process.exitCode = 1;
-} finally {
-  await browser.close();
-}
+});

@@ -5,35 +5,38 @@ import classes from "./Chart.module.css";
 export interface Rule {
   at: number;
   label: string;
+  /** Instead of the label where there is no room for it. */
+  short: string;
 }
 
-/** A label needs so much room; one that has less is left out, and the one before it says enough. */
 const LABEL_PX = 140;
+const SHORT_PX = 16;
 
 /** Sets the rules that lie in the range shown; they are elements over the chart, so that the theme colours them. */
 export function placeRules(chart: uPlot, rules: Rule[]): void {
   const { min = 0, max = 0 } = chart.scales.x as { min?: number; max?: number };
   const shown = rules.filter((rule) => rule.at >= min && rule.at <= max).map((rule) => ({ ...rule, left: chart.valToPos(rule.at, "x") }));
-  const elements = shown.map(({ left, label }, i) => ruleElement(left, label, roomOf(left, shown[i + 1]?.left, chart.over.clientWidth)));
+  const elements = shown.map(({ left, ...rule }, i) => ruleElement(left, rule, roomOf(left, shown[i + 1]?.left, chart.over.clientWidth)));
   chart.over.querySelectorAll(`.${classes.rule}`).forEach((element) => element.remove());
   chart.over.prepend(...elements);
 }
 
-type Room = "right" | "left" | "none";
+type Room = "right" | "left" | "short" | "none";
 
 function roomOf(left: number, next: number | undefined, width: number): Room {
   if ((next ?? width) - left >= LABEL_PX) return "right";
-  return next === undefined && left >= LABEL_PX ? "left" : "none";
+  if (next === undefined && left >= LABEL_PX) return "left";
+  return (next ?? width) - left >= SHORT_PX ? "short" : "none";
 }
 
-function ruleElement(left: number, label: string, room: Room): HTMLElement {
+function ruleElement(left: number, { label, short }: Omit<Rule, "at">, room: Room): HTMLElement {
   const element = document.createElement("div");
   element.className = classes.rule!;
   element.dataset.room = room;
   element.dataset.testid = "rule";
   element.style.left = `${left}px`;
   const text = document.createElement("span");
-  text.textContent = label;
+  text.textContent = room === "short" ? short : label;
   element.append(text);
   return element;
 }

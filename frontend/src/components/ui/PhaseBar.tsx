@@ -46,7 +46,7 @@ function Segment({ phase, job }: { phase: Phase; job: Progress }) {
   );
 }
 
-const WHOLE = { name: "", title: "", weight: 1, eta_seconds: null, started_at: null, finished_at: null, error: null };
+const WHOLE = { name: "", title: "", weight: 1, counters: [], rate: null, rate_unit: null, eta_seconds: null, started_at: null, finished_at: null, error: null };
 
 /** Phases that take part; a job whose plan is not told yet is one piece. */
 export function phasesOf(job: Pick<Job, "state" | "percent" | "phases">): Phase[] {

@@ -2,9 +2,7 @@ import { Button } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { ConfigDiff } from "@/components/config/ConfigDiff";
 import { ConfigForm } from "@/components/config/ConfigForm";
-import { Notice } from "@/components/ui/Notice";
-import { ApiError, messageOf } from "@/lib/api/errors";
-import { errorTree, formSchema, withoutEmpty } from "@/lib/schema/form";
+import { formSchema, withoutEmpty } from "@/lib/schema/form";
 import { changesOf, patchOf, withoutDefaults } from "@/lib/schema/patch";
 import type { Job, JsonObject, Kind } from "@/types/api";
 import { useActions } from "../hooks/useActions";
@@ -27,8 +25,6 @@ export function AgainForm({ job, kind, advised }: AgainFormProps) {
   const after = withoutEmpty(data) as JsonObject;
   const patch = patchOf(before, after, kind.schema);
   const changes = changesOf(before, { ...before, ...patch });
-  const errors = useMemo(() => errorTree(actions.error instanceof ApiError ? actions.error.fields : []), [actions.error]);
-  const isUnplaced = actions.error !== null && Object.keys(errors.tree).length === 0;
 
   return (
     <div className={classes.form}>
@@ -41,22 +37,18 @@ export function AgainForm({ job, kind, advised }: AgainFormProps) {
           </Button>
         </div>
       )}
-      <ConfigForm
-        schema={schema}
-        data={data}
-        errors={errors.tree}
-        onChange={setData}
-        onSubmit={() => actions.run({ action: "retry", config: patch })}
-      >
-        <div className={classes.foot}>
-          <div className={classes.changes}>
-            {changes.length > 0 ? <ConfigDiff changes={changes} /> : <p className="dim">Nothing is changed: it runs with the same config.</p>}
+      <ConfigForm schema={schema} data={data} error={actions.error} onChange={setData} onSubmit={() => actions.run({ action: "retry", config: patch })}>
+        {(problems) => (
+          <div className={classes.foot}>
+            <div className={classes.changes}>
+              {changes.length > 0 ? <ConfigDiff changes={changes} /> : <p className="dim">Nothing is changed: it runs with the same config.</p>}
+            </div>
+            {problems}
+            <Button type="submit" size="sm" loading={actions.busy === "retry"}>
+              {changes.length > 0 ? "Run with these changes" : "Run again"}
+            </Button>
           </div>
-          {isUnplaced && <Notice title="The job was not accepted">{errors.others.join("; ") || messageOf(actions.error)}</Notice>}
-          <Button type="submit" size="sm" loading={actions.busy === "retry"}>
-            {changes.length > 0 ? "Run with these changes" : "Run again"}
-          </Button>
-        </div>
+        )}
       </ConfigForm>
     </div>
   );

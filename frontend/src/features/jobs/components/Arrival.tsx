@@ -9,7 +9,7 @@ export function Arrival({ job }: { job: Job }) {
   const now = useNow();
   const eta = job.state === "running" ? arrival(job, now) : null;
   return (
-    <div className={classes.arrival} data-testid="eta">
+    <div className={classes.arrival} data-testid="eta" data-over={isFinal(job.state)}>
       <div className={classes.band} aria-hidden="true">
         {eta?.low && eta.high && <Band job={job} />}
       </div>

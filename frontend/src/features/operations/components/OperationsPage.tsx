@@ -42,10 +42,10 @@ function Everything({ operations }: { operations: Operations }) {
       <Group title="Paused" jobs={groups.paused} names={names} />
       <Group title="In the queue" jobs={groups.queued} names={names} />
       <Group title="Waiting for other jobs" jobs={groups.waiting} names={names} />
-      <Group title="Ended a short while ago" jobs={groups.ended} names={names} />
       <Section title="Queues">
         <Queues queues={queuesOf(operations)} />
       </Section>
+      <Group title="Ended a short while ago" jobs={groups.ended} names={names} />
     </>
   );
 }

@@ -2,9 +2,7 @@ import { Button, TextInput } from "@mantine/core";
 import { useNavigate } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { ConfigForm } from "@/components/config/ConfigForm";
-import { Notice } from "@/components/ui/Notice";
-import { ApiError, messageOf } from "@/lib/api/errors";
-import { errorTree, formSchema, withoutEmpty } from "@/lib/schema/form";
+import { formSchema, withoutEmpty } from "@/lib/schema/form";
 import type { JsonObject, Kind } from "@/types/api";
 import { useSubmit } from "../api/queries";
 import classes from "./SubmitPage.module.css";
@@ -17,10 +15,9 @@ export function KindForm({ kind }: { kind: Kind }) {
   const [data, setData] = useState<JsonObject>({});
   const [name, setName] = useState("");
   const [key, setKey] = useState(newKey);
-  const errors = useMemo(() => errorTree(submit.error instanceof ApiError ? submit.error.fields : []), [submit.error]);
-  const isUnplaced = submit.error !== null && Object.keys(errors.tree).length === 0;
 
   const change = (next: JsonObject) => {
+    submit.reset();
     setData(next);
     setKey(newKey());
   };
@@ -39,17 +36,17 @@ export function KindForm({ kind }: { kind: Kind }) {
         value={name}
         onChange={(event) => setName(event.currentTarget.value)}
       />
-      <ConfigForm schema={schema} data={data} errors={errors.tree} onChange={change} onSubmit={send}>
-        <div className={classes.foot}>
-          <Button type="submit" size="sm" loading={submit.isPending}>
-            Start
-          </Button>
-          <span className="dim">{`Runs in the ${kind.queue} queue`}</span>
-        </div>
-        {isUnplaced && (
-          <div style={{ marginTop: 16 }}>
-            <Notice title="The job was not accepted">{errors.others.join("; ") || messageOf(submit.error)}</Notice>
-          </div>
+      <ConfigForm schema={schema} data={data} error={submit.error} onChange={change} onSubmit={send}>
+        {(problems) => (
+          <>
+            <div className={classes.foot}>
+              <Button type="submit" size="sm" loading={submit.isPending}>
+                Start
+              </Button>
+              <span className="dim">{`Runs in the ${kind.queue} queue`}</span>
+            </div>
+            <div className={classes.problems}>{problems}</div>
+          </>
         )}
       </ConfigForm>
     </div>

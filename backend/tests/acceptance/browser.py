@@ -1,0 +1,36 @@
+"""Chromium for tests: runs a script of frontend/tests/browser, which fails naming the claim that is not true."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+SCRIPTS = ROOT / "frontend" / "tests" / "browser"
+IMAGES = ROOT / "docs" / "images"
+#: Set to keep the screenshots for the documents.
+KEEP_SCREENSHOTS = "HEADWAY_KEEP_SCREENSHOTS"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium")
+
+
+def run_script(name: str, *, timeout: float = 100, **named: str) -> None:
+    """Run a script with `named` in its environment. Raises AssertionError with what it said if it failed."""
+    path = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "CHROMIUM_PATH": str(CHROMIUM), **named}
+    command = ["node", str(SCRIPTS / f"{name}.mjs")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)
+    assert done.returncode == 0, done.stderr
+
+
+def keep(shots: Path, **images: str) -> None:
+    """Copy screenshots into the documents, if that is asked for: `image="screenshot"`, names without their ending."""
+    if not os.environ.get(KEEP_SCREENSHOTS):
+        return
+    IMAGES.mkdir(exist_ok=True)
+    for image, shot in images.items():
+        shutil.copy(shots / f"{shot}.png", IMAGES / f"{image.replace('_', '-')}.png")
