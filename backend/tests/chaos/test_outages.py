@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import signal
 import subprocess
@@ -71,13 +73,13 @@ def own_services() -> Iterator[Services]:
 
 
 @contextmanager
-def own_installation() -> Iterator[tuple[Services, Installation]]:
-    """An installation on services of its own, with both workers."""
+def own_installation(**environment: str) -> Iterator[tuple[Services, Installation]]:
+    """An installation on services of its own, with both workers; `environment` is what jobs see beside their own."""
     with (
         own_services() as services,
         open_installation(services.cluster.url, services.queue.url, HEADWAY_LEASE_SECONDS="15") as installation,
     ):
-        installation.start_worker()
+        installation.start_worker(**environment)
         installation.start_worker("system", beat=True)
         yield services, installation
 
@@ -87,6 +89,31 @@ def assert_nothing_lost(installation: Installation, jobs: list[str], timeout: fl
     ended = until_all_over(installation, jobs, timeout)
     assert [job.state for job in ended] == ["completed"] * len(jobs)
     assert all(sorted(effective_curve(installation, job_id)) == list(range(1, WORK["steps"] + 1)) for job_id in jobs)
+
+
+#: A job process's `sitecustomize`: notes the longest call of `job.log` in each second.
+TIMES_LOG = """
+import sys
+if "headway.jobs.process" in sys.orig_argv:
+    import atexit, json, time
+    from pathlib import Path
+    from headway.spool.writer import SpoolWriter
+    log, longest = SpoolWriter.log, {}
+    def timed(self, step, /, **metrics):
+        began = time.perf_counter()
+        log(self, step, **metrics)
+        second = int(time.time())
+        longest[second] = max(longest.get(second, 0.0), time.perf_counter() - began)
+    SpoolWriter.log = timed
+    atexit.register(lambda: Path("longest.json").write_text(json.dumps(longest)))
+"""
+
+
+def longest_log_ms(installation: Installation, begin: float, end: float) -> float:
+    """The longest call of `job.log` in any job between two moments (Unix seconds), in milliseconds."""
+    files = (installation.settings.headway_data_dir / "jobs").glob("*/*/longest.json")
+    calls = [(int(second), took) for path in files for second, took in json.loads(path.read_text()).items()]
+    return 1000 * max(took for second, took in calls if begin <= second < end)
 
 
 def moving(installation: Installation, job_id: str) -> None:
@@ -122,9 +149,14 @@ def test_queued_job_starts_soon_after_redis_is_back() -> None:
 
 @pytest.mark.chaos
 @pytest.mark.timeout(900)
-def test_redis_killed_and_emptied_under_load(report: Report) -> None:
-    with own_installation() as (services, installation):
+def test_redis_killed_and_emptied_under_load(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(TIMES_LOG)
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    with own_installation(PYTHONPATH=path) as (services, installation):
         jobs = [installation.submit(config=WORK) for _ in range(20)]
+        began = time.time()
+        wait_until(lambda: installation.job(jobs[0]).state == "completed", what="a job without trouble")
+        troubled = time.time()
         for _ in range(5):
             time.sleep(1.5)
             services.end("valkey", signal.SIGKILL)
@@ -140,7 +172,11 @@ def test_redis_killed_and_emptied_under_load(report: Report) -> None:
         assert sum(moved_while) > sum(moved_before)
         gained = sum(moved_while) - sum(moved_before)
         attempts = max(installation.job(job_id).attempt for job_id in jobs)
-        seen = f"0 of 20 lost, {gained} steps while frozen, most attempts {attempts}"
+        before, during = (longest_log_ms(installation, *span) for span in ((began, troubled), (troubled, time.time())))
+        seen = (
+            f"0 of 20 lost, {gained} steps while frozen, most attempts {attempts}; "
+            f"longest job.log {before:.2f} ms before, {during:.2f} ms during"
+        )
         report("4 Redis", "kill -9 x5, FLUSHALL x5, frozen 60 s", seen, "0 lost, no step waits")
         assert attempts == 1
 
