@@ -93,7 +93,7 @@ def fill_hour(installation: Installation) -> dict[str, int]:
             connection.execute(
                 text(
                     "INSERT INTO host_samples (host, seconds, at, gauges) SELECT :n, 0, "
-                    "now() - make_interval(secs => s * 2), :gauges FROM generate_series(0, 1799) AS s"
+                    "now() - make_interval(secs => s * 2), CAST(:gauges AS jsonb) FROM generate_series(0, 1799) AS s"
                 ).bindparams(n=name, gauges=json.dumps(gauges))
             )
     return {"small": len(own), "large": len(large)}

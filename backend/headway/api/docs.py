@@ -52,13 +52,16 @@ sign in within 10 seconds is dropped. The socket carries no commands: those are 
 
 | request | acknowledged with |
 |---|---|
-| `subscribe({channel, revision?})` | `{ok: true, channel, snapshot}` or `{ok: false, error}` |
+| `subscribe({channel, revision?})` | `{ok: true, channel, snapshot, reset}` or `{ok: false, error}` |
 | `unsubscribe({channel})` | `{ok: true, channel}` or `{ok: false, error}` |
 
 A client joins before its snapshot is read, so nothing falls between the two; it may hear what the snapshot already
 holds. The newest `revision` wins: drop what is older than what you have. After a reconnect subscribe again and take the
-snapshot. A client may hold 200 subscriptions. One that does not keep up is dropped, and so is every client of an
-instance that cannot hear Redis: reconnect, or poll until it works.
+snapshot. `revision` is what you hold (of logs: the last `no`; of metrics: the last `to`); `reset: true` says that the
+server has less, because its history is gone: drop what you have. `docs/architecture/websocket-channels.md` tells how a
+client stays whole; the dashboard's and the one in Python do all of it. A client may hold 200 subscriptions. One that
+does not keep up is dropped, and so is every client of an instance that cannot hear Redis: reconnect, or poll until it
+works.
 
 ## Channels
 

@@ -14,15 +14,17 @@ from typing import Any
 
 import aiohttp
 import httpx
+import psycopg
 import pytest
 import socketio
 from socketio.exceptions import ConnectionError as RefusedError
 
-from headway.local import valkey
+from headway.local import postgres, valkey
 from headway.local.folders import prepare_data_dir
 from headway.realtime import server as push
 from headway.realtime.channels import Message
 from headway.storage.migrate import upgrade
+from tests.installation import wait_until
 from tests.integration.api_server import Server, make_settings, serving
 from tests.services import running
 
@@ -377,3 +379,59 @@ def test_instance_that_cannot_hear_sends_its_clients_to_polling_and_takes_them_b
         with serving(settings) as other:
             # hung, which is worse than dead: connections stay open
             run(lose(other, lambda: process.send_signal(signal.SIGSTOP), lambda: process.send_signal(signal.SIGCONT)))
+
+
+def test_installations_on_one_redis_do_not_hear_each_other(
+    server: Server, cluster: postgres.Cluster, tmp_path: Path
+) -> None:
+    with psycopg.connect(cluster.url_of("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE neighbour")
+    url = cluster.url_of("neighbour")
+    upgrade(url)
+
+    async def main(neighbour: Server) -> None:
+        async with listening(server) as listener:
+            await listener.subscribe("operations")
+            for number, each in enumerate((neighbour, server)):
+                payload = {"channel": "operations", "revision": number, "job_id": "x"}
+                each.api.runtime.signals.publish([Message("operations", "job:changed", payload, replaces=False)])
+                if each is neighbour:
+                    # sent, and heard by its own instance
+                    await asyncio.to_thread(each.api.runtime.signals.publisher.close)
+            assert (await listener.next())[1]["revision"] == 1
+
+    with serving(make_settings(tmp_path, url, str(server.settings.headway_redis_url))) as neighbour:
+        run(main(neighbour))
+
+
+def test_deaf_instance_says_so_drops_its_clients_and_listens_anew(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("headway.realtime.cluster.PROBE_SECONDS", 0.2)
+    monkeypatch.setattr("headway.realtime.cluster.DEAF_SECONDS", 1.0)
+
+    async def main(other: Server) -> None:
+        async with listening(other) as listener:
+            push = other.api.push.cluster
+            # its connection lives, but what is said to the others goes another way
+            push.channel = "elsewhere"
+            silent = await asyncio.to_thread(wait_until, lambda: push.state() != "ok" and push.state(), 10, "silence")
+            assert "has not heard itself" in str(silent)
+            with other.client() as http:
+                ready = await asyncio.to_thread(http.get, "/readyz")
+            assert (ready.status_code, "push" in ready.json()["detail"]) == (503, True)
+            await asyncio.wait_for(listener.gone.wait(), WAIT_SECONDS)
+            await asyncio.to_thread(wait_until, lambda: push.state() == "ok", 10, "hearing again")
+
+    with serving(server.settings) as other:
+        run(main(other))
+
+
+def test_message_beyond_the_limit_ends_its_connection(server: Server) -> None:
+    async def main(other: Server) -> None:
+        async with listening(other) as listener:
+            await listener.socket.emit("subscribe", {"channel": "x" * 3000})
+            await asyncio.wait_for(listener.gone.wait(), WAIT_SECONDS)
+
+    with serving(server.settings.model_copy(update={"websocket_max_request_bytes": 2048})) as other:
+        run(main(other))
