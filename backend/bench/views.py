@@ -51,7 +51,7 @@ VIEWS = (
     ("run, history of a phase", "/runs/{id}/progress?phase=training&metrics=loss", True),
     ("run, aggregates", "/runs/{id}/progress?aggregate=true", True),
     ("run, aggregates of a phase", "/runs/{id}/progress?aggregate=true&phase=training&limit=1", True),
-    ("run, aggregates of half the time", "/runs/{id}/progress?aggregate=true&since={since}&limit=1", True),
+    ("run, aggregates of a window", "/runs/{id}/progress?aggregate=true&since={since}&limit=1", True),
     ("training v2", "/api/v2/training/jobs/{id}/progress", True),
     ("session, unified", "/api/v1/training/sessions/{id}/progress-unified", True),
     ("session", "/api/v1/training/sessions/{id}/progress", True),

@@ -11,7 +11,7 @@ from headway.domain.forecasts import NOTHING_PAST, Past, PastCourse, Rest
 from headway.domain.plan import Counter, PhaseSpec
 
 #: Courses kept, the newest; below the least trust they would never be believed.
-MOST_COURSES, LEAST_TRUST = 3, 0.25
+MOST_COURSES, LEAST_TRUST = 5, 0.25
 #: By how much the time shares of jobs may differ for all one knows from a few.
 UNKNOWN_SHAPE = 0.08**2
 LEAST_SPREAD, ONE_RUN_SPREAD, LEAST_PART = 0.15, 0.5, 0.05
