@@ -9,12 +9,14 @@ from typing import Any
 
 import httpx
 import numpy as np
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from tests.installation import Installation, open_installation
 from tests.integration.api_server import Server, serving
 
-CANDLES, EPISODES = 400_000, 60
+CANDLES, EPISODES = 1_600_000, 16
 ALL = "/api/v1/configurations"
 FIELDS = {
     "job_id", "percentage", "current_step", "step_number", "total_steps", "step_percentage", "step_details",
@@ -49,10 +51,13 @@ def prices(tmp_path_factory: pytest.TempPathFactory) -> Path:
     opened = np.append(100.0, close[:-1])
     high, low = np.maximum(opened, close), np.minimum(opened, close)
     time = 1_600_000_000 + 60 * np.arange(CANDLES)
-    path = tmp_path_factory.mktemp("prices") / "walk.csv"
-    columns = np.column_stack([time, opened, high, low, close])
-    np.savetxt(path, columns, delimiter=",", header="time,open,high,low,close", comments="", fmt="%.10g")
+    path = tmp_path_factory.mktemp("prices") / "walk.parquet"
+    write(path, {"time": time, "open": opened, "high": high, "low": low, "close": close})
     return path
+
+
+def write(path: Path, columns: dict[str, Any]) -> None:
+    parquet.write_table(pyarrow.table(columns), path)
 
 
 @pytest.fixture(scope="module")
@@ -149,15 +154,15 @@ def test_rerun_finds_the_very_same(installation: Installation, http: httpx.Clien
 def test_rerun_over_other_prices_fails_and_says_why(
     installation: Installation, http: httpx.Client, watched: tuple[str, Any], prices: Path
 ) -> None:
-    text = prices.read_text()
-    prices.write_text(text.rsplit("\n", 2)[0] + "\n")
+    before = prices.read_bytes()
+    parquet.write_table(parquet.read_table(prices).slice(1), prices)
     try:
         again = http.post(f"{ALL}/{saved_of(http, watched[0])['id']}/rerun").json()["id"]
         failed = installation.wait_state(again, "failed")
         assert failed.error
         assert "not those of data_sha256" in failed.error.message
     finally:
-        prices.write_text(text)
+        prices.write_bytes(before)
 
 
 def test_active_ones_can_be_asked_for(http: httpx.Client, watched: tuple[str, Any]) -> None:

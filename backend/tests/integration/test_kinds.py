@@ -22,7 +22,7 @@ from tests.kind_runs import Example, Ran, run_kind
 
 OWN = Path(kinds.__path__[0])
 KINDS = [pytest.param(kind, id=name) for name, kind in all_kinds().items() if (OWN / name.replace(".", "_")).is_dir()]
-HEAVY = ("torch", "transformers", "numpy", "safetensors", "huggingface_hub")
+HEAVY = ("torch", "transformers", "numpy", "safetensors", "huggingface_hub", "numba", "optuna", "pyarrow")
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 

@@ -105,8 +105,12 @@ def _is_number(text: object) -> bool:
 
 
 def _times(column: Any, time_format: str | None, field: str) -> Integers:
-    if "timestamp" in str(column.type) or "date" in str(column.type):
-        column = column.cast("timestamp[s]", safe=False)
+    kind = str(column.type)
+    if kind.startswith(("timestamp", "date", "int", "uint")) and not column.null_count:
+        if kind.startswith(("timestamp", "date")):
+            column = column.cast("timestamp[s]", safe=False)
+        numbers: Integers = column.cast("int64").to_numpy()
+        return np.where(numbers >= MILLISECONDS_FROM, numbers // 1000, numbers)
     texts: list[Any] = column.to_pylist()
     times = np.empty(len(texts), dtype=np.int64)
     for row, text in enumerate(texts):

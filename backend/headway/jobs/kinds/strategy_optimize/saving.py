@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import math
 from pathlib import Path
@@ -61,14 +62,12 @@ def document(
 
 
 def write(folder: Path, told: dict[str, Any], replays: dict[str, Replay]) -> None:
-    """Write `configuration.json`, the whole equity and every trade."""
+    """Write `configuration.json`, the whole equity of each part (time in Unix seconds) and every trade."""
     (folder / "configuration.json").write_text(json.dumps(told, indent=1, allow_nan=False))
-    with (folder / "equity.csv").open("w", newline="") as file:
-        rows = csv.writer(file)
-        rows.writerow(("time", "part", "equity"))
-        for part, run in replays.items():
-            times = run.candles.time[run.begin : run.end].tolist()
-            rows.writerows((at, part, value) for at, value in zip(times, run.equity.tolist(), strict=True))
+    for part, run in replays.items():
+        columns = {"time": run.candles.time[run.begin : run.end], "equity": run.equity}
+        table = importlib.import_module("pyarrow").table(columns)
+        importlib.import_module("pyarrow.parquet").write_table(table, folder / f"equity_{part}.parquet")
     with (folder / "trades.csv").open("w", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(("part", *TRADE_COLUMNS))

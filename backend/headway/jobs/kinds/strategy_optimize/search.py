@@ -179,7 +179,7 @@ def metrics_of(outcome: Outcome, best: Episode) -> Mapping[str, float]:
 
 def show(episodes: LiveCounter, candles: LiveCounter, done: int, cell: Integers, whole: int) -> None:
     """Move both counters to what the replays have done, never so that a reading in between would claim too much."""
-    more, candle = divmod(int(cell.sum()), whole)
+    more, candle = divmod(sum(cell.tolist()), whole)
     if done + more != episodes.current:
         candles.current = 0
     episodes.current = done + more

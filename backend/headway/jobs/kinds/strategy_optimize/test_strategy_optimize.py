@@ -58,7 +58,8 @@ def test_search_is_validated_and_saved(tmp_path: Path) -> None:
     assert set(saved["curves"]) == {"in_sample", "out_of_sample", "walk_forward"}
     assert {path.name for path in ran.outputs["configuration"].iterdir()} == {
         "configuration.json",
-        "equity.csv",
+        "equity_in_sample.parquet",
+        "equity_out_of_sample.parquet",
         "trades.csv",
     }
 
@@ -195,3 +196,37 @@ def test_without_its_extra_the_kind_says_how_to_add_it(monkeypatch: pytest.Monke
         assert KIND.unavailable_reason == "needs optuna: install it with `pip install 'headway[strategy]'`"
     finally:
         del KIND.__dict__["unavailable_reason"]
+
+
+THEIRS = """
+import numpy as np
+from headway.jobs.kinds.strategy_optimize.engine import Signals
+from headway.jobs.kinds.strategy_optimize.parameters import Parameter, Strategy
+
+class EveryNth(Strategy):
+    name = "every_nth"
+    title = "Every nth candle"
+    parameters = {"n": Parameter(10, 40, 10)}
+
+    def signals(self, candles, parameters):
+        signals = Signals.none(len(candles))
+        places = np.arange(0, len(candles), int(parameters["n"]))
+        signals.entry[places] = np.where(np.arange(len(places)) % 2, 1, -1)
+        return signals
+"""
+
+
+def test_strategy_of_another_package_is_found_by_its_entry_point(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "their_strategies.py").write_text(THEIRS)
+    info = tmp_path / "their_strategies-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: their-strategies\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[headway.strategies]\nevery_nth = their_strategies:EveryNth\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    quick = QUICK | {"strategy": "every_nth", "method": "grid", "walk_forward": False}
+    ran = run_kind(tmp_path / "job", NAME, quick)
+    assert ran.result["outcome"] == "completed", ran.result
+    assert sorted(ran.metrics["params/n"].values()) == [10, 20, 30, 40]
+    assert configuration(ran)["strategy"] == "every_nth"
