@@ -312,6 +312,10 @@ def test_partitions_are_vacuumed_as_they_fill(engine: Engine) -> None:
 
 def test_explain_shows_weeks_pruned_and_index_only_scans(engine: Engine) -> None:
     fill(engine)
+    with transaction(engine) as connection:
+        _, other = add_job(connection)
+        for week in OLD[:3]:
+            append(connection, other, 0, week, points=20_000)
     archive_metrics(engine, 30, 0)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("VACUUM ANALYZE"))
@@ -353,7 +357,7 @@ def test_a_folded_curve_keeps_spikes_and_odd_values_at_the_edges_of_attempts_and
     with transaction(engine) as connection:
         _, key = add_job(connection)
         ids = metric_store.metric_ids(connection, ["loss"])
-        for attempt, steps in ((1, range(0, 100_000)), (2, range(60_101, 160_000))):
+        for attempt, steps in ((1, range(100_000)), (2, range(60_101, 160_000))):
             values = [float(attempt)] * len(steps)
             for step, value in ((60_099, 77.0), (60_101, -7.0), (60_050, math.nan), (150_000, 99.0)):
                 if step in steps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from headway.local.programs import headway_command
 from headway.services.archive_metrics import archive_metrics
 from headway.services.clean_up import Retention, clean_up
 from headway.storage import retention
@@ -161,3 +163,29 @@ def test_the_data_directory_of_other_jobs_is_left_alone(installation: Installati
     clean_up(installation.engine, installation.settings.headway_data_dir, KEEP)
     left: list[Path] = list((installation.settings.headway_data_dir / "jobs").iterdir())
     assert [folder.name for folder in left] == [keep]
+
+
+def test_the_command_line_archives_restores_and_shows(installation: Installation) -> None:
+    job_id = ended(installation, days_ago=1)
+    installation.query(
+        "INSERT INTO attempts (job_id, number, lease_owner, host, started_at, drained_at) "
+        "VALUES (%s, 1, 'me', 'here', now() - interval '11 weeks', now())",
+        job_id,
+    )
+    address = installation.start_api()
+    environment = installation.environment | {"HEADWAY_PORT": address.rsplit(":", 1)[1]}
+
+    def headway(*arguments: str) -> str:
+        command = headway_command(*arguments)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return done.stdout + done.stderr
+
+    assert "1 weeks archived, 0 dropped." in headway("metrics", "archive")
+    assert "name a job, or both --first and --last" in headway("metrics", "restore", "--until", "2999-01-01")
+    assert "weeks are held until 2999-01-01" in headway("metrics", "restore", "--job", job_id, "--until", "2999-01-01")
+    assert archived_weeks(installation) == []
+    installation.query("DELETE FROM metric_holds WHERE until > '2998-01-01'")
+    shown = headway("metrics", "stats")
+    assert "archive_training_metrics" in shown
+    assert "weeks_archived 1" in shown
+    assert "0 jobs deleted." in headway("clean-up")
