@@ -34,7 +34,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.push_bare import TOPIC
 from bench.push_clients import Load, clients, expect, open_socket
-from bench.push_kill import survive
+from bench.push_kill import SETTLE_SECONDS, survive
 from bench.services import embedded_installation
 from headway.access import ensure_token
 from headway.bootstrap import Runtime, open_runtime, realtime_redis_url
@@ -58,7 +58,6 @@ async def send(emit: Emit, seconds: float, rate: float, padding: int) -> int:
         await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
         payload = {"channel": CHANNEL, "revision": number, "job_id": str(number), "at": time.time(), "x": "x" * padding}
         await asyncio.to_thread(emit, payload)
-    await asyncio.sleep(1.0)
     return count
 
 
@@ -68,9 +67,19 @@ async def fan_out(
     """What `count` clients of one room see."""
     async with clients(urls, token, CHANNEL, count) as load:
         sent = await send(emit, seconds, rate, pad)
+        # a busy machine is late, which the delays tell; what is counted is what never comes
+        await asyncio.to_thread(arrived, load, sent * count)
     if load.heard != sent * count:
         Console().print(f"[red]{load.heard} of {sent * count} messages arrived")
     return load
+
+
+def arrived(load: Load, messages: int) -> bool:
+    """Wait until all have arrived, or nothing more can be hoped for."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while load.heard < messages and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return load.heard == messages
 
 
 @asynccontextmanager
