@@ -58,7 +58,8 @@ class Reader:
         self._mounts: tuple[str, ...] = ()
         self._mounts_known_until = 0.0
         self._spaces = Guarded(self._read_spaces, DISK_TIMEOUT_SECONDS)
-        psutil.cpu_percent(percpu=True)  # the first call has nothing to compare with
+        # psutil's own percents compare within a thread, and this is not the thread that looks
+        self._cpu_times = psutil.cpu_times(percpu=True)
 
     def read(self, gpus: GpuReport) -> Reading:
         """The host now; file systems that do not answer in time are left out."""
@@ -66,7 +67,7 @@ class Reader:
         memory, swap, disk = psutil.virtual_memory(), psutil.swap_memory(), psutil.disk_io_counters(nowrap=False)
         links = dict(_outer_interfaces())
         reading = Reading(
-            cores=tuple(psutil.cpu_percent(percpu=True)),
+            cores=self._cores(),
             load=os.getloadavg(),
             memory_used=memory.total - memory.available,
             memory_total=memory.total,
@@ -82,6 +83,10 @@ class Reader:
         self._rates.forget_before(now)
         return reading
 
+    def _cores(self) -> tuple[float, ...]:
+        before, self._cpu_times = self._cpu_times, psutil.cpu_times(percpu=True)
+        return tuple(_busy_percent(*pair) for pair in zip(before, self._cpu_times, strict=False))
+
     def _answered_spaces(self) -> dict[str, Space]:
         try:
             return self._spaces()
@@ -94,6 +99,15 @@ class Reader:
             self._mounts = tuple(_mounts(self._data_dir))
             self._mounts_known_until = now + MOUNTS_REFRESH_SECONDS
         return dict(_spaces(self._mounts))
+
+
+def _busy_percent(before: Any, now: Any) -> float:
+    """The share of a core's time between two looks in which it worked; waiting for a disk is no work."""
+    spent = {name: max(0.0, after - getattr(before, name)) for name, after in now._asdict().items()}
+    # the time of guests is in the user's too
+    total = sum(spent.values()) - spent.get("guest", 0.0) - spent.get("guest_nice", 0.0)
+    idle = spent["idle"] + spent.get("iowait", 0.0)
+    return min(100.0, max(0.0, (total - idle) / total * 100)) if total > 0 else 0.0
 
 
 class _Rates:

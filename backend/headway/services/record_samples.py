@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Engine
@@ -12,7 +11,6 @@ from sqlalchemy import Engine
 from headway.realtime.channels import Message
 from headway.services.emit_system import EMITTERS, HostSample
 from headway.services.ports import Signals
-from headway.services.views import iso
 from headway.storage import samples as store
 from headway.storage.engine import transaction
 from headway.storage.rows import Row
@@ -74,7 +72,7 @@ def record_samples(engine: Engine, signals: Signals, measurer: Measurer, measure
         )
         for emit in EMITTERS:
             emit(signals, sample)
-    signals.publish(_job_message(use, row["revision"], row["at"], measurer.host) for use, row in rows if row)
+    signals.publish(_job_message(use["job_id"], row) for use, row in rows if row)
     return measured.gauges is None or host is not None
 
 
@@ -86,12 +84,7 @@ def roll_up(engine: Engine) -> None:
         store.merge_long_jobs(connection)
 
 
-def _job_message(use: Mapping[str, Any], revision: int, at: datetime, host: str) -> Message:
-    channel = f"jobs/{use['job_id']}/resources"
-    payload = {
-        "channel": channel,
-        "job_id": use["job_id"],
-        "revision": revision,
-        "used": {"at": iso(at), "host": host, **{name: value for name, value in use.items() if name != "job_id"}},
-    }
+def _job_message(job_id: str, row: Row) -> Message:
+    channel = f"jobs/{job_id}/resources"
+    payload = {"channel": channel, "job_id": job_id, "revision": row["revision"], "used": row["used"]}
     return Message(channel, "job:resources", payload)

@@ -65,9 +65,11 @@ VALUES (:job_id, now(), :attempt, :host, :cpu_cores, :memory_bytes, :read_bytes_
 """)
 # beside the progress: it moves no revision, and a superseded attempt's use is nobody's
 _NOTE_USED = text("""
-UPDATE jobs SET used = :used WHERE id = :job_id AND attempt = :attempt AND lease_owner = :worker
+UPDATE jobs SET used = CAST(:used AS jsonb) || jsonb_build_object('host', CAST(:host AS text), 'at',
+    to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))
+WHERE id = :job_id AND attempt = :attempt AND lease_owner = :worker
     AND state IN ('running', 'pausing', 'cancelling')
-RETURNING revision, now() AS at
+RETURNING revision, used
 """).bindparams(bindparam("used", type_=JSONB))
 _ROLL_UP = text("""
 INSERT INTO host_samples (host, seconds, at, gauges, peaks)
@@ -164,10 +166,10 @@ def running_jobs(connection: Connection, worker: str) -> list[Row]:
 
 
 def add_job_sample(connection: Connection, worker: str, host: str, use: Mapping[str, Any]) -> Row | None:
-    """Store what a job used: {revision, at}; None when the worker no longer runs that attempt."""
+    """Store what a job used: {revision, used: with host and time}; None when the worker no longer runs that attempt."""
+    used = {name: value for name, value in use.items() if name != "job_id"}
     key = {"job_id": use["job_id"], "attempt": use["attempt"]}
-    used = {name: value for name, value in use.items() if name not in key}
-    row = one(connection.execute(_NOTE_USED, {**key, "worker": worker, "used": used}))
+    row = one(connection.execute(_NOTE_USED, {**key, "worker": worker, "host": host, "used": used}))
     if row is not None:
         connection.execute(_ADD_JOB_SAMPLE, {**use, "host": host})
     return row

@@ -21,13 +21,14 @@ interface HardwareChartProps {
   /** Values lie within these, whatever is told. */
   bounds?: Range;
   textOf: (value: number) => string;
+  tickOf: (value: number) => string;
   /** Charts of one name share their cursor. */
   sync: string;
   onZoom: (range: Range | null) => void;
 }
 
 /** One thing of a machine over clock time; above it the values under the cursor, or the newest. */
-export function HardwareChart({ name, lines, data, range, bounds, textOf, sync, onZoom }: HardwareChartProps) {
+export function HardwareChart({ name, lines, data, range, bounds, textOf, tickOf, sync, onZoom }: HardwareChartProps) {
   const readout = useRef<HTMLSpanElement>(null);
   const texts = useMemo(() => lines.map(({ values }) => values.findLast((value) => value !== null)), [lines]);
   const show = (place: number | null, index: number | null) => {
@@ -46,7 +47,7 @@ export function HardwareChart({ name, lines, data, range, bounds, textOf, sync, 
     lines: lines.map(({ colour }) => ({ colour, width: 1.5 })),
     axis: CLOCK_AXIS,
     values: bounds,
-    format: textOf,
+    format: tickOf,
     onZoom,
     onCursor: show,
   });

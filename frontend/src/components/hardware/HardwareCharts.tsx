@@ -10,6 +10,8 @@ export interface ChartSpec {
   lines: { name: string; values: (number | null)[]; colour: string }[];
   bounds?: Range;
   textOf: (value: number) => string;
+  /** How a value is written at the axis, where there is less room. */
+  tickOf: (value: number) => string;
 }
 
 interface HardwareChartsProps {
@@ -37,5 +39,5 @@ type SpecChartProps = Omit<HardwareChartsProps, "charts"> & { spec: ChartSpec; o
 
 function SpecChart({ times, spec, interval, ...shared }: SpecChartProps) {
   const data = useMemo(() => broken(times, spec.lines.map((line) => line.values), interval), [times, spec, interval]);
-  return <HardwareChart name={spec.name} lines={spec.lines} data={data} bounds={spec.bounds} textOf={spec.textOf} {...shared} />;
+  return <HardwareChart name={spec.name} lines={spec.lines} data={data} bounds={spec.bounds} textOf={spec.textOf} tickOf={spec.tickOf} {...shared} />;
 }

@@ -1,11 +1,12 @@
-import { bytes } from "@/lib/format/numbers";
+import { bytes, metric } from "@/lib/format/numbers";
 import type { Track } from "@/lib/hardware/tracks";
 import type { JobResources, JobUsed, JsonObject } from "@/types/api";
 import type { ChartSpec } from "./HardwareCharts";
-import { cores, perSecond } from "./hostCharts";
+import { byteTick, cores, perSecond, wholePercent } from "./hostCharts";
 
 const OWN = "--series-1";
 const HOST = "--fg-3";
+const GPU = "--series-3";
 
 /** A pushed measurement of a job. */
 export interface Used {
@@ -34,15 +35,14 @@ export function jobCharts(job: JobResources, host: Track | null, environment: Js
   const cpus = typeof environment?.cpus === "number" ? environment.cpus : null;
   const hostCores = cpus === null ? null : aligned(job.times, host, "cpu.percent", (value) => (value / 100) * cpus);
   return [
-    chart("CPU", cores, [line("job", columns.get("cpu_cores")), line("host", hostCores, HOST)]),
-    chart("Memory", bytes, [line("job", columns.get("memory_bytes")), line("host", aligned(job.times, host, "memory.used_bytes"), HOST)]),
-    chart("Disk", perSecond, [
+    chart("CPU", cores, metric, [line("job", columns.get("cpu_cores")), line("host", hostCores, HOST)]),
+    chart("Memory", bytes, byteTick, [line("job", columns.get("memory_bytes")), line("host", aligned(job.times, host, "memory.used_bytes"), HOST)]),
+    chart("Disk", perSecond, byteTick, [
       line("read", columns.get("read_bytes_per_second")),
       line("written", columns.get("written_bytes_per_second"), "--series-2"),
     ]),
-    chart("Processes", (value) => String(Math.round(value)), [line("job", columns.get("processes"))]),
-    chart("GPU", (value) => `${Math.round(value)} %`, [line("job", columns.get("gpu_percent"), "--series-3")]),
-    chart("GPU memory", bytes, [line("job", columns.get("gpu_memory_bytes"), "--series-3")]),
+    chart("GPU", wholePercent, wholePercent, [line("job", ifAny(columns.get("gpu_percent")), GPU)]),
+    chart("GPU memory", bytes, byteTick, [line("job", ifAny(columns.get("gpu_memory_bytes")), GPU)]),
   ].filter((spec) => spec.lines.length > 0);
 }
 
@@ -52,8 +52,13 @@ function line(name: string, values: (number | null)[] | null | undefined, colour
   return values ? [{ name, values, colour }] : [];
 }
 
-function chart(name: string, textOf: (value: number) => string, lines: Line[][]): ChartSpec {
-  return { name, textOf, lines: lines.flat() };
+/** The values, unless the job used nothing of it at all. */
+function ifAny(values: (number | null)[] | undefined): (number | null)[] | undefined {
+  return values?.some((value) => value) ? values : undefined;
+}
+
+function chart(name: string, textOf: ChartSpec["textOf"], tickOf: ChartSpec["tickOf"], lines: Line[][]): ChartSpec {
+  return { name, textOf, tickOf, lines: lines.flat() };
 }
 
 /** A host's gauge at the job's own times: the newest sample that is not later. */
