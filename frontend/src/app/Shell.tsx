@@ -1,6 +1,7 @@
 import { ActionIcon, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { IconActivity, IconAdjustmentsHorizontal, IconBox, IconChartLine, IconListDetails, IconMoon, IconPlus, IconServer2, IconSitemap, IconSun } from "@tabler/icons-react";
-import { Link, Outlet } from "@tanstack/react-router";
+import { Link, Outlet, useLocation } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
 import { ConnectionIndicator } from "@/components/ui/ConnectionIndicator";
 import { Wordmark } from "@/components/ui/Wordmark";
 import { SessionGate } from "./SessionGate";
@@ -19,6 +20,7 @@ const PAGES = [
 
 /** The frame of every page: where one can go, and how the data comes. */
 export function Shell() {
+  const nav = useCurrentInSight();
   return (
     <SessionGate>
       <div className={classes.shell}>
@@ -30,7 +32,7 @@ export function Shell() {
             <Link to="/trainings" className={classes.brand}>
               <Wordmark />
             </Link>
-            <nav className={classes.nav} aria-label="Pages">
+            <nav className={classes.nav} aria-label="Pages" ref={nav}>
               {PAGES.map(({ to, label, Icon }) => (
                 <Link key={to} to={to} className={classes.link} activeProps={{ "data-active": true }}>
                   <Icon size={17} stroke={1.6} aria-hidden="true" />
@@ -50,6 +52,16 @@ export function Shell() {
       </div>
     </SessionGate>
   );
+}
+
+/** On a phone the pages' row scrolls sideways: the current one is kept in sight. */
+function useCurrentInSight() {
+  const nav = useRef<HTMLElement>(null);
+  const { pathname } = useLocation();
+  useEffect(() => {
+    nav.current?.querySelector("[data-active]")?.scrollIntoView({ block: "nearest", inline: "center" });
+  }, [pathname]);
+  return nav;
 }
 
 function SchemeSwitch() {

@@ -10,7 +10,7 @@ const [FIRST] = IDS.split(",");
 async function compare(page) {
   await page.goto(`${BASE_URL}/trainings`);
   for (const name of ["Compare first", "Compare second"]) {
-    await page.getByRole("checkbox", { name, exact: true }).focus();
+    await page.getByRole("checkbox", { name, exact: true }).first().focus();
     await page.keyboard.press("Space");
   }
   await page.getByRole("link", { name: "Compare 2" }).focus();

@@ -4,6 +4,7 @@ import { type Rule, placeRules } from "./rules";
 
 const HEIGHT = 168;
 const MIN_DRAG_PX = 5;
+const LEAST_SPAN = 0.002;
 const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumFractionDigits: 1 });
 const AXIS_FONT = '11px "Inter Variable", system-ui, sans-serif';
 
@@ -97,6 +98,9 @@ function takeSelection(chart: uPlot): Range | null {
 function valueRange(_: uPlot, min: number | null, max: number | null): uPlot.Range.MinMax {
   if (min === null || max === null) return [0, 1];
   if (min === max) return [min - Math.abs(min || 1) * 0.1, max + Math.abs(max || 1) * 0.1];
+  // a curve that hardly moves is shown as such, and its ticks stay apart in the digits they have
+  const least = Math.max(Math.abs(min), Math.abs(max)) * LEAST_SPAN;
+  if (max - min < least) return [(min + max - least) / 2, (min + max + least) / 2];
   const room = (max - min) * 0.06;
   return [min - (min >= 0 && min < room ? min : room), max + room];
 }
