@@ -28,6 +28,7 @@ WORK = {"steps": STEPS, "step_seconds": 0.02, "inner": 2, "checkpoint_every": 25
 def up() -> Iterator[tuple[psutil.Process, httpx.Client]]:
     """A real `headway up` with nothing set but where it lies, and a client of its API."""
     folder = Path(tempfile.mkdtemp(prefix="hwu-", dir="/tmp"))
+    folder.chmod(0o755)  # as root, Postgres runs as another account, which must get in
     port = free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("HEADWAY_", "REDIS_"))}
     environment = kept | {"HEADWAY_DATA_DIR": str(folder / "data"), "HEADWAY_PORT": str(port)}
