@@ -1,0 +1,73 @@
+"""Three API instances behind nginx are one: killed in turn and reloaded under load, no client misses a point."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from headway.errors import LocalServiceError
+from headway.local.cluster import find_nginx
+from tests.cluster_load import Cluster, all_ready, following, running_cluster, submit_clock, until
+
+
+def has_nginx() -> bool:
+    try:
+        find_nginx()
+    except LocalServiceError:
+        return False
+    return True
+
+
+pytestmark = [
+    pytest.mark.skipif(not has_nginx(), reason="nginx is missing: apt-get install nginx"),
+    pytest.mark.timeout(240),
+]
+CLIENTS, STEPS, STEP_SECONDS = 20, 300, 0.1
+WAIT_SECONDS = 90.0
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with running_cluster() as running:
+        yield running
+
+
+def test_every_client_gets_every_point_once_while_instances_are_killed_and_nginx_reloads(cluster: Cluster) -> None:
+    async def scenario() -> None:
+        job = submit_clock(cluster, STEPS, STEP_SECONDS)
+        async with following(cluster, job, CLIENTS) as crowd:
+            await until(lambda: all(client.steps for client in crowd), WAIT_SECONDS, "points at every client")
+            for port in sorted(cluster.instances()):
+                cluster.instances()[port].kill()
+                await until(lambda: all_ready(cluster), WAIT_SECONDS, "every instance")
+            await asyncio.to_thread(cluster.reload_nginx)
+            await until(lambda: all(client.over for client in crowd), WAIT_SECONDS, "the end at every client")
+        assert [client.steps for client in crowd] == [list(range(1, STEPS + 1))] * CLIENTS
+        assert sum(len(client.away) for client in crowd) >= CLIENTS, "hardly anybody was cut off"
+
+    asyncio.run(scenario())
+
+
+def test_clients_poll_while_redis_is_away_and_are_whole_once_it_is_back(cluster: Cluster) -> None:
+    async def scenario() -> None:
+        await until(lambda: all_ready(cluster), WAIT_SECONDS, "every instance")
+        job = submit_clock(cluster, STEPS, STEP_SECONDS)
+        async with following(cluster, job, CLIENTS) as crowd:
+            await until(lambda: all(client.steps for client in crowd), WAIT_SECONDS, "points at every client")
+            await asyncio.to_thread(cluster.restart_redis, 4.0)
+            await until(lambda: all(client.channels.connected for client in crowd), WAIT_SECONDS, "all pushed again")
+            await until(lambda: all(client.over for client in crowd), WAIT_SECONDS, "the end at every client")
+        assert [client.steps for client in crowd] == [list(range(1, STEPS + 1))] * CLIENTS
+        assert all(client.polled for client in crowd), "nobody may wait for Redis to see where the job is"
+
+    asyncio.run(scenario())
+
+
+def test_nothing_is_left_of_a_cluster_that_is_stopped() -> None:
+    with running_cluster() as running:
+        family = running.instances()
+        nginx = running.nginx()
+    assert not nginx.is_running()
+    assert not any(process.is_running() for process in family.values())
