@@ -203,7 +203,7 @@ def _resolution(age: timedelta) -> int:
 
 
 def _history(host: str, seconds: int, rows: Sequence[Sequence[Any]], wanted: Sequence[str]) -> HostHistory:
-    names = sorted({gauge for row in rows for gauge in row[1] if _is_wanted(gauge, wanted)})
+    names = sorted(name for name in set[str]().union(*(row[1] for row in rows)) if _is_wanted(name, wanted))
     return HostHistory(
         host=host,
         resolution_seconds=seconds,

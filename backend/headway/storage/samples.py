@@ -7,12 +7,12 @@ are merged into half as many bins of its time, so what is long past gets coarser
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from pydantic_core import from_json
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -204,7 +204,7 @@ def host_names(connection: Connection, host: str | None = None) -> list[str]:
 def history(connection: Connection, host: str, seconds: int, since: datetime, until: datetime) -> list[list[Any]]:
     """[Unix seconds, {gauge: mean}, {gauge: greatest} or None] in order."""
     parameters = {"host": host, "seconds": seconds, "since": since, "until": until}
-    return json.loads(connection.scalar(_HISTORY, parameters) or "[]")
+    return from_json(connection.scalar(_HISTORY, parameters) or "[]", cache_strings="keys")
 
 
 def job_samples(connection: Connection, job_id: str, since: datetime | None, until: datetime | None) -> Sequence[Row]:

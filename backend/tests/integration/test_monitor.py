@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import psutil
@@ -96,7 +97,7 @@ def test_ticks_do_not_pile_up_while_a_worker_is_stopped(installation: Installati
     newest = "SELECT at FROM host_samples WHERE host = 'birch' AND seconds = 0 ORDER BY at DESC LIMIT 3"
     times = [row[0] for row in installation.query(newest)]
     # had ticks piled up, the first after the pause would have come at once, one after the other
-    assert min(later - earlier for later, earlier in zip(times, times[1:], strict=False)) > timedelta(seconds=0.25)
+    assert min(later - earlier for later, earlier in pairwise(times)) > timedelta(seconds=0.25)
 
 
 def test_ticks_never_wait_behind_jobs(installation: Installation) -> None:
