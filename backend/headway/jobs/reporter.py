@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from headway.jobs.overhead import BUDGET_PERCENT, Overhead, Told, scratch_writer
@@ -23,16 +23,18 @@ T = TypeVar("T")
 class LiveCounter:
     """A counter the training thread moves by storing a number; the sampler reads it.
 
-    `start` is where a loop over items began, None where it is moved by hand.
+    `start` is where a loop over items began, None where it is moved by hand. The sampler calls `follow`, if there is
+    one, before each reading, to move it to where compiled code has got to.
     """
 
-    __slots__ = ("current", "start", "total", "unit")
+    __slots__ = ("current", "follow", "start", "total", "unit")
 
     def __init__(self, unit: str, current: float, total: float | None) -> None:
         self.unit = unit
         self.current = current
         self.total = total
         self.start: float | None = None
+        self.follow: Callable[[], None] | None = None
 
     def advance(self, by: float = 1) -> None:
         """Count `by` more units as done."""
@@ -171,7 +173,11 @@ class Reporter:
         if not self._phases:
             return
         phase, outside = self._phases[-1]
-        sample = (phase, [(c.unit, c.current, c.total) for c in self._counters[outside:]])
+        live = self._counters[outside:]
+        for counter in live:
+            if counter.follow:
+                counter.follow()
+        sample = (phase, [(c.unit, c.current, c.total) for c in live])
         if not sample[1] or sample == self._last_sample:
             return
         self._last_sample = sample

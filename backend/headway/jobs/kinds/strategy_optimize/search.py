@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,6 @@ from headway.jobs.kinds.strategy_optimize.parameters import Parameters, Strategy
 from headway.jobs.kinds.strategy_optimize.proposals import LEAST_REPORT, Episode, Proposals
 from headway.jobs.reporter import LiveCounter
 
-READ_SECONDS = 0.05
 #: A batch that has taken longer is given up when a stop is asked for; it is replayed alike later.
 PATIENCE_SECONDS = 1.0
 REPORTS = 10
@@ -72,6 +72,7 @@ class Search:
         self.count = self._proposals.most(self.count)
         self._proposals.restore(self.done)
         self._cell = np.zeros(config.parallel, np.int64)
+        self._lock = threading.Lock()
         self._terms = terms_of(config)
 
     @property
@@ -82,31 +83,38 @@ class Search:
 
     def run(self, on_batch: Callable[[list[Outcome]], None]) -> None:
         """Go on to the end. Each batch is told once it is over, in order. Raises GivenUpError."""
-        with self._counters() as (episodes, candles):
+        with self._counted():
             while len(self.done) < self.count:
-                outcomes = self._batch(min(self.config.parallel, self.count - len(self.done)), episodes, candles)
-                self.done += [outcome.episode for outcome in outcomes]
-                self._cell[:] = 0
-                show(episodes, candles, len(self.done), self._cell, len(self.candles))
+                outcomes = self._batch(min(self.config.parallel, self.count - len(self.done)))
+                with self._lock:
+                    self.done += [outcome.episode for outcome in outcomes]
+                    self._cell[:] = 0
                 on_batch(outcomes)
 
     @contextmanager
-    def _counters(self) -> Generator[tuple[LiveCounter, LiveCounter]]:
+    def _counted(self) -> Generator[None]:
+        """Two counters that the reporter's thread moves, ten times a second, to where the compiled code has got to."""
+
+        def follow() -> None:
+            with self._lock:
+                show(episodes, candles, len(self.done), self._cell, len(self.candles))
+
         with (
             self.job.count(unit="episode", total=self.count, start=len(self.done)) as episodes,
             self.job.count(unit="candle", total=len(self.candles)) as candles,
         ):
-            yield episodes, candles
+            episodes.follow = follow
+            yield
 
-    def _batch(self, size: int, episodes: LiveCounter, candles: LiveCounter) -> list[Outcome]:
+    def _batch(self, size: int) -> list[Outcome]:
         began = time.monotonic()
         trials = self._proposals.ask(len(self.done), size)
         preparing = [self.pool.submit(self._prepare, slot, trial) for slot, trial in enumerate(trials)]
-        self._await(preparing, episodes, candles)
         plays = [future.result() for future in preparing]
         for end in self._stages():
             live = [play for play in plays if play.run is not None and not play.pruned]
-            self._await([self.pool.submit(play.run.advance, end) for play in live if play.run], episodes, candles)
+            for replaying in [self.pool.submit(play.run.advance, end) for play in live if play.run]:
+                replaying.result()
             if self.config.prune and end < len(self.candles):
                 for play in live:
                     self._report(play)
@@ -128,14 +136,6 @@ class Search:
         count = len(self.candles)
         stages = max(REPORTS if self.config.prune else 1, math.ceil(count / MOST_CANDLES))
         return [count * number // stages for number in range(1, stages + 1)]
-
-    def _await(self, futures: Sequence[Future[Any]], episodes: LiveCounter, candles: LiveCounter) -> None:
-        left = set(futures)
-        while left:
-            _, left = wait(left, timeout=READ_SECONDS)
-            show(episodes, candles, len(self.done), self._cell, len(self.candles))
-        for future in futures:
-            future.result()
 
     def _report(self, play: Play) -> None:
         assert play.run is not None
@@ -178,9 +178,6 @@ def metrics_of(outcome: Outcome, best: Episode) -> Mapping[str, float]:
 
 
 def show(episodes: LiveCounter, candles: LiveCounter, done: int, cell: Integers, whole: int) -> None:
-    """Move both counters to what the replays have done, never so that a reading in between would claim too much."""
-    more, candle = divmod(sum(cell.tolist()), whole)
-    if done + more != episodes.current:
-        candles.current = 0
+    """Move both counters to what the replays have done; candles of several at once count together."""
+    more, candles.current = divmod(sum(cell.tolist()), whole)
     episodes.current = done + more
-    candles.current = candle

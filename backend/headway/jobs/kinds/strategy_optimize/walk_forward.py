@@ -99,6 +99,8 @@ def warning_of(ratio: float | None, least: float) -> str | None:
     """Whether this looks like over-fitting, in words."""
     if ratio is None:
         return "The search itself found nothing with a score above zero."
+    if ratio < 0:
+        return "Over-fitting is likely: out of sample the score is below zero."
     if ratio < least:
         return f"Over-fitting is likely: out of sample {ratio:.0%} of the score is left, less than {least:.0%}."
     return None

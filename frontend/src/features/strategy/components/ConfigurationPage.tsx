@@ -19,7 +19,7 @@ export function ConfigurationPage({ id }: { id: string }) {
   if (error && !data) return <FailedRead error={error} retry={() => void refetch()} />;
   if (!data) return null;
   return (
-    <Page title={data.name} meta={data.active ? "active" : "not active"} actions={<Actions saved={data} />}>
+    <Page title={data.name} meta={data.active ? "in use" : "not in use"} actions={<Actions saved={data} />}>
       {data.warning && <p className={classes.warning}>{data.warning}</p>}
       <Charts saved={data} />
       <Section title="Figures">

@@ -68,7 +68,7 @@ function columnsOf(picked: string[], toggle: (id: string) => void): Column<Confi
     { title: "In sample", cell: (item) => percentText(item.in_sample.return_percent), align: "right", secondary: true },
     { title: "Out of sample", cell: (item) => percentText(item.out_of_sample?.return_percent), align: "right" },
     { title: "Kept", cell: (item) => <Kept item={item} />, align: "right" },
-    { title: "State", cell: (item) => (item.active ? "active" : "–") },
+    { title: "In use", cell: (item) => (item.active ? "yes" : "–") },
     { title: "Saved", cell: (item) => <Ago at={item.created_at} />, align: "right", secondary: true },
   ];
 }
