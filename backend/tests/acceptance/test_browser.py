@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +14,6 @@ import httpx
 import pytest
 
 from headway.local import postgres, valkey
-from headway.local.account import service_account
 from headway.local.folders import prepare_data_dir
 from tests.acceptance.browser import KEEP_SCREENSHOTS, keep, needs_chromium, run_script
 from tests.acceptance.studies import study_with_sae
@@ -22,6 +23,7 @@ from tests.services import fresh_database, running
 pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.timeout(240)]
 MID_TRAINING_PERCENT = 40.0
 TOKEN = "test-token"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
 SMALL = {"steps": 12, "step_seconds": 0.02, "inner": 2}
 ENDLESS = {"steps": 100_000, "step_seconds": 0.01, "inner": 2, "metrics": 3, "checkpoint_every": 40}
 
@@ -38,32 +40,43 @@ class Site:
         """Run a script of the browser against this installation."""
         run_script(script, BASE_URL=self.address, TOKEN=TOKEN, **named)
 
+    @contextmanager
+    def endless(self, *names: str) -> Iterator[list[str]]:
+        """Jobs that run, well under way; what is left of them is cancelled, so that it holds up no other test."""
+        jobs = [self.installation.submit(config=ENDLESS, name=name) for name in names]
+        try:
+            for job in jobs:
+                self.installation.wait(job, lambda view: view.state == "running" and (view.step or 0) > 60)
+            yield jobs
+        finally:
+            for job in jobs:
+                httpx.post(f"{self.address}/api/v1/jobs/{job}/cancel", headers=BEARER)
+
 
 @pytest.fixture(scope="module")
 def site(postgres_url: str, redis_url: str) -> Iterator[Site]:
     with open_installation(postgres_url, redis_url, HEADWAY_LEASE_SECONDS="15") as opened:
-        opened.start_worker()
+        opened.start_worker(HEADWAY_SLOTS="gpu=1,cpu=4,io=2")
         opened.start_worker("system", beat=True)
         address = opened.start_api()
         # Its downloads and its tokens are made while the other tests are at the browser.
         study = study_with_sae(epochs=300, d_sae=1024, batch_rows=1024)
-        answer = httpx.post(f"{address}/api/v1/studies", json=study, headers={"Authorization": f"Bearer {TOKEN}"})
+        answer = httpx.post(f"{address}/api/v1/studies", json=study, headers=BEARER)
         assert answer.status_code == 201, answer.text
         yield Site(opened, address, answer.json()["jobs"][-1]["id"])
 
 
 @pytest.fixture(scope="module")
-def other_site(
-    cluster: postgres.Cluster, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Installation, str]]:
+def other_site(cluster: postgres.Cluster) -> Iterator[tuple[Installation, str]]:
     """A second installation on this host, without a worker: its own database, queue, data directory and port."""
-    folder = tmp_path_factory.mktemp("other")
-    prepare_data_dir(folder, service_account())
-    made = valkey.prepare_queue(folder)
-    with fresh_database(cluster) as url, running(made.command, signal.SIGTERM, folder / "valkey.log"):
-        valkey.wait_ready(made.url)
-        with open_installation(url, made.url, HEADWAY_TOKEN="other-token") as opened:
-            yield opened, opened.start_api()
+    with tempfile.TemporaryDirectory(prefix="hw-", dir="/tmp") as made_dir, fresh_database(cluster) as url:
+        folder = Path(made_dir)
+        prepare_data_dir(folder)
+        made = valkey.prepare_queue(folder)
+        with running(made.command, signal.SIGTERM, folder / "logs" / "valkey.log"):
+            valkey.wait_ready(made.url)
+            with open_installation(url, made.url, HEADWAY_TOKEN="other-token") as opened:
+                yield opened, opened.start_api()
 
 
 def test_form_names_the_field_of_a_wrong_config_and_queues_nothing(site: Site) -> None:
@@ -90,20 +103,15 @@ def test_jobs_are_compared_and_run_again_with_a_change_that_is_shown(site: Site,
 
 
 def test_buttons_pause_resume_and_cancel(site: Site) -> None:
-    installation = site.installation
-    jobs = [installation.submit(config=ENDLESS, name=name) for name in ("to be paused", "to be cancelled")]
-    for job in jobs:
-        installation.wait(job, lambda view: view.state == "running" and (view.step or 0) > 1)
-    site.visit("controls", JOB_ID=jobs[0], OTHER_ID=jobs[1])
-    assert [installation.job(job).state for job in jobs] == ["cancelled", "cancelled"]
+    with site.endless("to be paused", "to be cancelled") as jobs:
+        site.visit("controls", JOB_ID=jobs[0], OTHER_ID=jobs[1])
+        assert [site.installation.job(job).state for job in jobs] == ["cancelled", "cancelled"]
 
 
 def test_curve_goes_on_after_a_kill_and_the_resumed_part_is_marked(site: Site, tmp_path: Path) -> None:
-    installation = site.installation
-    job = installation.submit(config=ENDLESS, name="killed in mid-training")
-    installation.wait(job, lambda view: (view.step or 0) > 60)
-    group = str(installation.process_group(job))
-    site.visit("killed_job", JOB_ID=job, PROCESS_GROUP=group, OUT_DIR=str(tmp_path))
+    with site.endless("killed in mid-training") as (job,):
+        group = str(site.installation.process_group(job))
+        site.visit("killed_job", JOB_ID=job, PROCESS_GROUP=group, OUT_DIR=str(tmp_path))
     keep(tmp_path, job_page_resumed="job-resumed")
 
 

@@ -30,3 +30,8 @@ test("the course is broken between attempts, and ends where the job is now", () 
   expect(courseOf(POINTS, job)).toMatchObject({ start: START, x: [0, 10, 20 - 0.001, 20, 30, 32], percent: [0, 40, null, 30, 60, 65] });
   expect(courseOf(POINTS, { ...job, updated_at: POINTS[3]!.at }).percent).toEqual([0, 40, null, 30, 60]);
 });
+
+test("a job that has not started has a course without points", () => {
+  const job = { attempt: 0, percent: 0, rate: null, started_at: null, updated_at: point(0, 0, 0).at };
+  expect(courseOf([], job)).toEqual({ start: START, x: [], percent: [], rate: [] });
+});

@@ -14,7 +14,7 @@ const GAP_SECONDS = 0.001;
 
 /** What is kept of a job's way, and where it is now; between two attempts the lines are broken. */
 export function courseOf(points: HistoryPoint[], job: Pick<Job, "attempt" | "percent" | "rate" | "started_at" | "updated_at">): Course {
-  const start = Math.min(...[job.started_at, points[0]?.at].flatMap((at) => (at ? Date.parse(at) : [])));
+  const start = Math.min(...[job.started_at ?? job.updated_at, points[0]?.at].flatMap((at) => (at ? Date.parse(at) : [])));
   const now = { at: job.updated_at, attempt: job.attempt, percent: job.percent, rate: job.rate };
   const isNews = Date.parse(now.at) > Date.parse(points.at(-1)?.at ?? new Date(start).toISOString());
   const course: Course = { start, x: [], percent: [], rate: [] };
