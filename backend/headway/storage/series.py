@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
+from math import isnan
+from operator import itemgetter, lt
+from struct import unpack_from
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, TextClause, text
 
 from headway.storage.buckets import FOLDED, LIVE_WEEKS, STEPS, Stretch, aligned, cut
 
@@ -36,13 +40,15 @@ _MORE_THAN = """
 SELECT wanted.metric FROM unnest(CAST(:metrics AS int[])) AS wanted(metric)
 WHERE :most < (SELECT count(*) FROM (SELECT 1 {points} AND m.metric = wanted.metric LIMIT :most + 1) AS counted)
 """
+# as the index has them: by step within an attempt and a week; packed, as a driver decodes long arrays slowly
 _ALL = """
-SELECT metric, array_agg(step) AS steps, array_agg(value) AS values,
-       array_agg(step) FILTER (WHERE nonfinite IS NOT NULL) AS odd_steps,
-       array_agg(nonfinite) FILTER (WHERE nonfinite IS NOT NULL) AS nonfinite
-FROM (SELECT m.metric, m.step, m.value, m.nonfinite {points} AND m.metric = ANY(:metrics)
-      ORDER BY m.metric, m.step, m.received_at) AS ordered GROUP BY metric
+SELECT wanted.metric, every.* FROM unnest(CAST(:metrics AS int[])) AS wanted(metric) CROSS JOIN LATERAL (
+    SELECT array_send(array_agg(m.step)) AS steps, array_send(array_agg(coalesce(m.value, 'NaN'))) AS values,
+           count(m.nonfinite) AS odd {points} AND m.metric = wanted.metric) AS every
 """
+_ODD = "SELECT m.step, m.nonfinite {points} AND m.metric = ANY(:metrics) AND m.nonfinite IS NOT NULL"
+#: `array_send` puts dimensions, flags, type, length and lower bound before the elements, and a length before each.
+_ARRAY_HEAD_BYTES, _ELEMENT_BYTES = 20, 12
 _RAW = """
 SELECT m.metric, m.step, m.value AS low, m.step AS low_step, m.value AS high, m.step AS high_step,
        CASE WHEN m.nonfinite IS NOT NULL THEN m.step END AS odd_step, m.nonfinite {points} AND m.metric = ANY(:metrics)
@@ -139,12 +145,13 @@ class _Reader:
     def read_whole(self, series: Mapping[int, Series]) -> None:
         """Fill in every point; of two at the same step the later wins."""
         for row in self._rows(_ALL, metrics=list(series)) if series else ():
-            found, odd = series[row.metric], dict(zip(row.odd_steps or (), row.nonfinite or (), strict=True))
-            if odd or len(set(row.steps)) < len(row.steps):
-                for step, value in zip(row.steps, row.values, strict=True):
-                    found.add(step, value, odd.get(step) if value is None else None)
-            else:
-                found.steps, found.values = row.steps, row.values
+            found, steps, values = series[row.metric], _unpacked(row.steps, "q"), _unpacked(row.values, "d")
+            if not row.odd and all(map(lt, steps, steps[1:])):
+                found.steps, found.values = steps, values
+                continue
+            odd = dict(map(tuple, self._rows(_ODD, metrics=[row.metric])))
+            for step, value in sorted(zip(steps, values, strict=True), key=itemgetter(0)):
+                found.add(step, *((None, odd[step]) if isnan(value) else (value, None)))
 
     def read_thinned(self, series: Mapping[int, Series], extents: Mapping[int, tuple[int, int]]) -> None:
         """Fill in the extremes of each bucket: at most half as many buckets as points are wanted."""
@@ -168,18 +175,28 @@ class _Reader:
         rows = self._rows(
             _BUCKETS.replace("{parts}", parts), metrics=list(grid), origins=origins, widths=widths, **parameters
         )
-        for row in rows:
-            points: dict[int, tuple[float | None, int | None]] = {}
-            if row.low is not None:
-                points = {row.low_step: (row.low, None), row.high_step: (row.high, None)}
-            if row.odd_step is not None:
-                points[row.odd_step] = (None, row.nonfinite)
-            for step in sorted(points):
-                series[row.metric].add(step, *points[step])
+        for metric, low, low_step, high, high_step, odd_step, nonfinite in rows:
+            points = [] if low is None else [(low_step, low, None), (high_step, high, None)]
+            if odd_step is not None:
+                points.append((odd_step, None, nonfinite))
+            for point in sorted(points, key=itemgetter(0)):
+                series[metric].add(*point)
 
     def _rows(self, statement: str, **parameters: object) -> Iterable[Any]:
-        complete = text(statement.replace("{points}", self._points))
-        return self._connection.execute(complete, self._parameters | parameters)
+        complete = statement.replace("{points}", self._points)
+        return self._connection.execute(_parsed(complete), self._parameters | parameters)
+
+
+@cache
+def _parsed(statement: str) -> TextClause:
+    """There are a handful of them; looking for the parameters takes longer than some of them run."""
+    return text(statement)
+
+
+def _unpacked(packed: bytes, code: str) -> list[Any]:
+    """The elements, all of 8 bytes and none null, of an array that Postgres sent in its binary format."""
+    count = (len(packed) - _ARRAY_HEAD_BYTES) // _ELEMENT_BYTES
+    return list(unpack_from(">" + f"4x{code}" * count, packed, _ARRAY_HEAD_BYTES))
 
 
 def _columns(stretches: Sequence[Stretch], prefix: str = "") -> dict[str, list[int]]:
