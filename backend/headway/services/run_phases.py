@@ -15,9 +15,12 @@ RUN_PHASES: Mapping[str, RunPhase] = {
     "loading": "initializing",
     "resolving": "initializing",
     "warming": "initializing",
+    "data_collection": "initializing",
     "training": "training",
+    "optimization": "training",
     "working": "training",
     "evaluating": "evaluating",
+    "validation": "evaluating",
     "saving": "saving",
 }
 
