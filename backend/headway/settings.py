@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import sys
 from functools import cached_property, lru_cache
@@ -57,6 +58,29 @@ def _checked_slots(text: str) -> str:
 SlotsText = Annotated[str, AfterValidator(_checked_slots)]
 
 
+def parse_gpus(text: str) -> dict[str, int | None]:
+    """Read `0=24576,GPU-5f...` into memory in MB by index or UUID. Raises ValueError that names the wrong part."""
+    gpus: dict[str, int | None] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        found = _GPU.fullmatch(part)
+        if found is None:
+            raise ValueError(f"{part!r} is neither an index nor a UUID, with `=MB` behind it where wanted")
+        gpus[found["id"]] = int(found["memory"]) if found["memory"] else None
+    return gpus
+
+
+_GPU = re.compile(r"(?P<id>\d{1,3}|(GPU|MIG)-[A-Za-z0-9/-]{1,80})(=(?P<memory>\d{1,7}))?")
+
+
+def _checked_gpus(text: str) -> str:
+    if text.strip() != "none":
+        parse_gpus(text)
+    return text
+
+
+GpusText = Annotated[str, AfterValidator(_checked_gpus)]
+
+
 def _checked_networks(text: str) -> str:
     parse_networks(text)
     return text
@@ -103,6 +127,11 @@ class Settings(BaseSettings):
     )
     headway_slots: SlotsText = Field(
         "gpu=1,cpu=2,io=2,system=2", description="How many jobs of each queue a worker runs at once, as `queue=n,...`."
+    )
+    headway_gpus: GpusText = Field(
+        "",
+        description="GPUs a worker gives to jobs, as `0=24576,1=24576` (index or UUID, memory in MB) or `none`; by "
+        "default those that the NVIDIA driver names, less what CUDA_VISIBLE_DEVICES hides.",
     )
     headway_job_threads: int = Field(
         0, ge=0, le=1024, description="CPU threads a job may use at most; 0 means what its kind asks for."

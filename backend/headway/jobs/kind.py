@@ -49,9 +49,15 @@ def artifact_input(artifact_type: str, *, title: str, description: str, optional
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What one run of the kind uses at most; the queue and the claim follow from it."""
+    """What one run of the kind uses at most; the queue and the claim follow from it.
+
+    A GPU is one job's alone unless all that have it `share_gpu`. With `gpus_optional` a run takes as many of its `gpus`
+    as its host has, and none where there is none.
+    """
 
     gpus: int = 0
+    gpus_optional: bool = False
+    share_gpu: bool = False
     cpu_threads: int = 1
     memory_mb: int = 512
 

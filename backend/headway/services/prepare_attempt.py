@@ -55,6 +55,7 @@ def prepare_attempt(
         config=row["config"],
         phases=phases_of_attempt(kind, row, typical),
         threads=thread_count(row, settings),
+        device="cuda" if row["gpus"] else "cpu",
         inputs=inputs,
         outputs=outputs,
         resume_from=[str(path) for path in candidates[candidates.index(valid.path) :]] if valid else [],

@@ -13,19 +13,20 @@ from headway.storage.rows import Row, many
 WORKER_GONE_SECONDS = 30
 
 _SEE_HOST = text("""
-INSERT INTO hosts (name, cpus, memory_mb, gpus) VALUES (:name, :cpus, :memory_mb, :gpus)
-ON CONFLICT (name) DO UPDATE SET cpus = excluded.cpus, memory_mb = excluded.memory_mb, gpus = excluded.gpus,
-    last_seen_at = now()
-""").bindparams(bindparam("gpus", type_=JSONB))
+INSERT INTO hosts (name, cpus, memory_mb) VALUES (:name, :cpus, :memory_mb)
+ON CONFLICT (name) DO UPDATE SET cpus = excluded.cpus, memory_mb = excluded.memory_mb, last_seen_at = now()
+""")
 _SEE_WORKER = text("""
-INSERT INTO workers (id, host, pid, slots) VALUES (:id, :host, :pid, :slots)
-ON CONFLICT (id) DO UPDATE SET last_seen_at = now()
-""").bindparams(bindparam("slots", type_=JSONB))
+INSERT INTO workers (id, host, pid, slots, gpus) VALUES (:id, :host, :pid, :slots, :gpus)
+ON CONFLICT (id) DO UPDATE SET last_seen_at = now(), slots = excluded.slots, gpus = excluded.gpus
+""").bindparams(bindparam("slots", type_=JSONB), bindparam("gpus", type_=JSONB))
 _FORGET_WORKERS = text(
     "DELETE FROM workers WHERE id = :id OR last_seen_at < now() - make_interval(secs => :gone_seconds)"
 )
 _HOSTS = text("""
 SELECT h.*, extract(epoch FROM now() - h.last_seen_at)::float8 AS age_seconds,
+    coalesce((SELECT jsonb_agg(DISTINCT gpu) FROM workers w CROSS JOIN jsonb_array_elements(w.gpus) AS gpu
+              WHERE w.host = h.name AND w.last_seen_at > now() - make_interval(secs => :gone_seconds)), '[]') AS gpus,
     coalesce((SELECT jsonb_agg(jsonb_build_object('id', w.id, 'pid', w.pid, 'slots', w.slots) ORDER BY w.started_at)
               FROM workers w WHERE w.host = h.name
                 AND w.last_seen_at > now() - make_interval(secs => :gone_seconds)), '[]') AS workers
@@ -44,9 +45,10 @@ def see(
     memory_mb: int,
     gpus: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Note that a worker lives, and what its host has."""
-    connection.execute(_SEE_HOST, {"name": host, "cpus": cpus, "memory_mb": memory_mb, "gpus": list(gpus)})
-    connection.execute(_SEE_WORKER, {"id": worker_id, "host": host, "pid": pid, "slots": dict(slots)})
+    """Note that a worker lives, what it gives to jobs, and what its host has."""
+    connection.execute(_SEE_HOST, {"name": host, "cpus": cpus, "memory_mb": memory_mb})
+    given = {"slots": dict(slots), "gpus": list(gpus)}
+    connection.execute(_SEE_WORKER, {"id": worker_id, "host": host, "pid": pid, **given})
 
 
 def forget_worker(connection: Connection, worker_id: str) -> None:

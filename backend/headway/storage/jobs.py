@@ -12,15 +12,17 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from headway.domain.states import HELD, JobState, sources_of
 from headway.storage import tables
+from headway.storage.devices import LACK
 from headway.storage.rows import Row, many, one
 
-#: What a job shows; `waiting_for` names only what is not completed yet.
-JOB_COLUMNS = """
+#: What a job shows; `waiting_for` names only what is not completed yet, and what a queued job needs that nobody has.
+JOB_COLUMNS = f"""
     j.*, extract(epoch FROM now() - j.updated_at)::float8 AS data_age,
     (j.lease_expires_at < now()) AS lease_expired,
     ARRAY(SELECT d.needs_job_id FROM job_dependencies d WHERE d.job_id = j.id ORDER BY 1) AS depends_on,
     ARRAY(SELECT n.id FROM job_dependencies d JOIN jobs n ON n.id = d.needs_job_id
-          WHERE d.job_id = j.id AND n.state <> 'completed' AND j.state = 'waiting' ORDER BY 1) AS waiting_for
+          WHERE d.job_id = j.id AND n.state <> 'completed' AND j.state = 'waiting' ORDER BY 1)
+    || {LACK} AS waiting_for
 """
 
 _GET = text(f"SELECT {JOB_COLUMNS} FROM jobs j WHERE j.id = :id")
@@ -186,7 +188,7 @@ def move(
         WITH j AS (
             UPDATE jobs SET state = :target, revision = revision + 1, updated_at = now(){stamps}{assignments}
             WHERE id = :id AND state = ANY(:sources) AND (CAST(:attempt AS int) IS NULL OR attempt = :attempt)
-            RETURNING *)
+            RETURNING *){_FREE_DEVICES if target in _STAMPS else ""}
         SELECT {JOB_COLUMNS} FROM j""").bindparams(*_json_binds(values))
     parameters = {
         "id": job_id, "target": target, "wait_seconds": wait_seconds, "sources": list(sources or sources_of(target)),
@@ -207,6 +209,8 @@ _STAMPS: dict[JobState, str] = {
     JobState.FAILED: _OVER,
     JobState.CANCELLED: _OVER,
 }
+#: Every move that takes the lease of a job takes its GPUs too.
+_FREE_DEVICES = ", freed AS (DELETE FROM device_leases USING j WHERE device_leases.job_id = j.id)"
 _JSON_COLUMNS = frozenset(column.name for column in tables.jobs.columns if isinstance(column.type, JSONB))
 
 

@@ -6,14 +6,19 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
+from headway.domain.devices import Wanted
+from headway.storage.devices import FITS_HOST, GPUS_TAKEN
 from headway.storage.jobs import JOB_COLUMNS
 from headway.storage.rows import Row, many, one
+
+#: A host with GPUs looks so far down a queue for a job that fits beside those that wait for GPUs.
+MOST_IN_LINE = 200
 
 _CLAIM = text(f"""
 WITH target AS (
     SELECT id FROM jobs
     WHERE state = 'queued' AND queue = :queue AND (CAST(:id AS text) IS NULL OR id = :id)
-      AND (not_before IS NULL OR not_before <= now())
+      AND (not_before IS NULL OR not_before <= now()) AND {FITS_HOST}
     ORDER BY priority DESC, queued_at, key LIMIT 1 FOR UPDATE SKIP LOCKED
 ), j AS (
     UPDATE jobs SET state = 'running', attempt = attempt + 1, lease_owner = :owner,
@@ -24,6 +29,13 @@ WITH target AS (
     INSERT INTO attempts (job_id, number, lease_owner, host) SELECT id, attempt, :owner, :host FROM j
 )
 SELECT {JOB_COLUMNS} FROM j
+""")
+
+_LINE = text(f"""
+SELECT id, {GPUS_TAKEN} AS gpus, coalesce((resources->>'share_gpu')::bool, false) AS shares FROM jobs
+WHERE state = 'queued' AND queue = :queue AND (CAST(:id AS text) IS NULL OR id = :id)
+  AND (not_before IS NULL OR not_before <= now()) AND {FITS_HOST}
+ORDER BY priority DESC, queued_at, key LIMIT :most
 """)
 
 _READY_WAITERS = text("""
@@ -56,11 +68,11 @@ _HELD_BY = text(
     "ORDER BY id FOR UPDATE"
 )
 
-_QUEUES_WITH_WORK = text(
-    "SELECT queue FROM unnest(CAST(:queues AS text[])) AS wanted(queue) WHERE EXISTS ("
-    "SELECT 1 FROM jobs WHERE state = 'queued' AND jobs.queue = wanted.queue "
-    "AND (not_before IS NULL OR not_before <= now()))"
-)
+_QUEUES_WITH_WORK = text(f"""
+SELECT queue FROM unnest(CAST(:queues AS text[])) AS wanted(queue) WHERE EXISTS (
+    SELECT 1 FROM jobs WHERE state = 'queued' AND jobs.queue = wanted.queue
+      AND (not_before IS NULL OR not_before <= now()) AND {FITS_HOST})
+""")
 
 _PAUSED_FOR_DISK = text("""
 SELECT j.id FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
@@ -77,11 +89,32 @@ _QUEUE_LENGTHS = text(
 
 
 def claim(
-    connection: Connection, *, queue: str, job_id: str | None, owner: str, host: str, lease_seconds: float
+    connection: Connection,
+    *,
+    queue: str,
+    job_id: str | None,
+    owner: str,
+    host: str,
+    lease_seconds: float,
+    gpus_there: int = 0,
+    memory_mb: int | None = None,
 ) -> Row | None:
-    """Take a queued job (this one, or the first of the queue): attempt + 1 and a lease, in one statement."""
-    parameters = {"queue": queue, "id": job_id, "owner": owner, "host": host, "lease_seconds": lease_seconds}
+    """Take a queued job that fits the host (this one, or the first): attempt + 1 and a lease, in one statement."""
+    parameters = {
+        "queue": queue, "id": job_id, "owner": owner, "host": host, "lease_seconds": lease_seconds,
+        "gpus_there": gpus_there, "memory_mb": memory_mb,
+    }  # fmt: skip
     return one(connection.execute(_CLAIM, parameters))
+
+
+def line(
+    connection: Connection, queue: str, job_id: str | None, gpus_there: int, memory_mb: int | None
+) -> list[Wanted]:
+    """The first jobs of a queue that fit a host, with the GPUs they take there, in the order of their turn."""
+    parameters = {
+        "queue": queue, "id": job_id, "gpus_there": gpus_there, "memory_mb": memory_mb, "most": MOST_IN_LINE,
+    }  # fmt: skip
+    return [Wanted(row.id, row.gpus, row.shares) for row in connection.execute(_LINE, parameters)]
 
 
 def queue_ready_waiters(connection: Connection, needed: str | None = None) -> list[tuple[str, str]]:
@@ -107,9 +140,12 @@ def held_by(connection: Connection, owner: str) -> list[str]:
     return list(connection.scalars(_HELD_BY, {"owner": owner}))
 
 
-def queues_with_work(connection: Connection, queues: Sequence[str]) -> list[str]:
-    """Those of the queues in which a job waits for a worker."""
-    return list(connection.scalars(_QUEUES_WITH_WORK, {"queues": list(queues)}))
+def queues_with_work(
+    connection: Connection, queues: Sequence[str], gpus_there: int = 0, memory_mb: int | None = None
+) -> list[str]:
+    """Those of the queues in which a job waits that fits such a host."""
+    parameters = {"queues": list(queues), "gpus_there": gpus_there, "memory_mb": memory_mb}
+    return list(connection.scalars(_QUEUES_WITH_WORK, parameters))
 
 
 def queue_lengths(connection: Connection) -> list[Row]:

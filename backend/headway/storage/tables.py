@@ -111,6 +111,7 @@ jobs = Table(
     Index("ix_jobs_queue", "queue", text("priority DESC"), "queued_at", postgresql_where=text("state = 'queued'")),
     Index("ix_jobs_held", "lease_expires_at", postgresql_where=text("state IN ('running', 'pausing', 'cancelling')")),
     Index("ix_jobs_state", "state", "updated_at"),
+    Index("ix_jobs_started_at", "started_at", postgresql_where=text("started_at IS NOT NULL")),
     Index("ix_jobs_finished_at", "finished_at", postgresql_where=text("finished_at IS NOT NULL")),
 )
 
@@ -129,6 +130,7 @@ attempts = Table(
     Column("lease_owner", Text, nullable=False),
     Column("host", Text, nullable=False),
     Column("process_group", Integer),
+    Column("gpus", JSONB, nullable=False, server_default="[]", comment="those it was given"),
     Column("resumed_from_step", BigInteger),
     Column("spool_offset", BigInteger, nullable=False, server_default="0"),
     Column("output_offset", BigInteger, nullable=False, server_default="0"),
@@ -152,6 +154,7 @@ artifacts = Table(
     Column("path", Text),
     Column("bytes", BigInteger),
     Column("meta", JSONB, nullable=False, server_default="{}"),
+    Column("files", JSONB, comment="{path: {bytes, sha256}}, once asked"),
     _time("created_at", default_now=True),
     _time("ready_at"),
     CheckConstraint("state IN ('pending', 'ready', 'failed')", name="state_known"),
@@ -355,7 +358,6 @@ hosts = Table(
     Column("name", Text, primary_key=True),
     Column("cpus", Integer, nullable=False),
     Column("memory_mb", Integer, nullable=False),
-    Column("gpus", JSONB, nullable=False, server_default="[]"),
     _time("last_seen_at", default_now=True),
     Column("sampler", Text, comment="the worker that measures this host"),
     _time("sampler_until"),
@@ -397,8 +399,31 @@ workers = Table(
     Column("host", Text, ForeignKey("hosts.name", ondelete="CASCADE"), nullable=False),
     Column("pid", Integer, nullable=False),
     Column("slots", JSONB, nullable=False),
+    Column("gpus", JSONB, nullable=False, server_default="[]", comment="those it may give to jobs"),
     _time("started_at", default_now=True),
     _time("last_seen_at", default_now=True),
+)
+
+device_leases = Table(
+    "device_leases",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("device", Text, primary_key=True),
+    Column("job_id", Text, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("attempt", SmallInteger, nullable=False),
+    Column("shared", Boolean, nullable=False),
+    _time("leased_at", default_now=True),
+    Index("ix_device_leases_exclusive", "host", "device", unique=True, postgresql_where=text("NOT shared")),
+    comment="which GPU a held job has; gone with the move that ends its attempt",
+)
+
+file_servers = Table(
+    "file_servers",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("url", Text, primary_key=True),
+    _time("seen_at", default_now=True),
+    comment="API instances by the host whose files they serve",
 )
 
 tokens = Table(

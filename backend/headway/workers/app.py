@@ -27,11 +27,12 @@ from headway.storage.ids import new_id
 from headway.storage.partitions import ensure_partitions
 from headway.workers import maintenance, monitor
 from headway.workers.courier import Courier
+from headway.workers.devices import find_gpus, memory_mb
 from headway.workers.lifeline import Lifeline
 from headway.workers.lookout import Lookout
 from headway.workers.presence import Presence
 from headway.workers.run_job import JobRunner
-from headway.workers.slots import Slots
+from headway.workers.slots import Slots, slots_of
 
 RECOVER_JOBS = "headway.recover_jobs"
 MAKE_PARTITIONS = "headway.make_partitions"
@@ -48,12 +49,13 @@ def serve(settings: Settings, queues: Sequence[str], beat: bool = False) -> None
     configure_logging(settings, service="worker")
     runtime = open_runtime(settings)
     app = make_celery(settings)
-    slots = {queue: settings.slots.get(queue, 1) for queue in queues}
-    claimant = Claimant(new_id(), settings.host_name, settings.headway_lease_seconds)
+    gpus = find_gpus(settings)
+    claimant = Claimant(new_id(), settings.host_name, settings.headway_lease_seconds, gpus, memory_mb())
+    slots = slots_of(settings, queues, len(gpus))
     free = Slots(slots)
     runner = JobRunner(runtime, claimant, free)
     lifeline = Lifeline(settings.headway_data_dir, claimant.host, claimant.owner)
-    lookout = Lookout(runtime, lifeline, free)
+    lookout = Lookout(runtime, claimant, lifeline, free)
     register_tasks(app, runtime, runner)
     worker_shutting_down.connect(lambda **_: (lookout.close(), runner.shut_down()), weak=False)
     worker_ready.connect(lambda sender, **_: lookout.start(_in_pool(sender.pool, runner)), weak=False)
@@ -68,7 +70,14 @@ def serve(settings: Settings, queues: Sequence[str], beat: bool = False) -> None
         worker_ready.connect(lambda **_: ticks.start(), weak=False)
         # what was lost while no Beat ran is taken in hand now, not at the first tick
         worker_ready.connect(lambda **_: ask_to_recover(app), weak=False)
-    log.info("worker starts", queues=list(queues), slots=slots, beat=beat, worker=claimant.owner)
+    log.info(
+        "worker starts",
+        queues=list(queues),
+        slots=slots,
+        gpus=[gpu.id for gpu in gpus],
+        beat=beat,
+        worker=claimant.owner,
+    )
     try:
         app.Worker(
             pool="threads",

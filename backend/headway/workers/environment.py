@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,9 +18,9 @@ from headway import __version__
 _TOLD_VERSIONS = ("torch", "transformers", "numpy", "safetensors", "huggingface_hub")
 
 
-def capture_environment(host: str, threads: int, command: str) -> dict[str, Any]:
-    """Versions, command, git commit, host, CPU, threads, GPUs."""
-    return {**_of_this_host(), "host": host, "threads": threads, "command": command}
+def capture_environment(host: str, threads: int, command: str, gpus: Sequence[dict[str, Any]] = ()) -> dict[str, Any]:
+    """Versions, command, git commit, host, CPU, threads, the job's GPUs."""
+    return {**_of_this_host(), "host": host, "threads": threads, "command": command, "gpus": list(gpus)}
 
 
 @cache
@@ -33,7 +34,6 @@ def _of_this_host() -> dict[str, Any]:
         "memory_mb": psutil.virtual_memory().total >> 20,
         "git_commit": _git_commit(),
         "versions": {name: found for name in _TOLD_VERSIONS if (found := _version(name))},
-        "gpus": [],
     }
 
 

@@ -13,9 +13,9 @@ import structlog
 from headway.bootstrap import Runtime
 from headway.domain.endings import Patience
 from headway.errors import UnavailableError
+from headway.services.claim_job import Claimant, queues_to_claim
 from headway.services.recover_jobs import give_back
 from headway.storage import hosts as host_store
-from headway.storage import queue as queue_store
 from headway.storage.engine import transaction
 from headway.workers.lifeline import Lifeline
 from headway.workers.slots import Slots
@@ -28,8 +28,9 @@ log = structlog.get_logger(__name__)
 class Lookout:
     """Looks from `start` to `close`; `give_back_of_dead` may be called before, so that the slots are still free."""
 
-    def __init__(self, runtime: Runtime, lifeline: Lifeline, slots: Slots) -> None:
+    def __init__(self, runtime: Runtime, claimant: Claimant, lifeline: Lifeline, slots: Slots) -> None:
         self._runtime = runtime
+        self._claimant = claimant
         self._lifeline = lifeline
         self._slots = slots
         self._closed = threading.Event()
@@ -68,5 +69,4 @@ class Lookout:
         free = self._slots.free_queues()
         if not free or self._closed.is_set():
             return ()
-        with transaction(self._runtime.engine) as connection:
-            return queue_store.queues_with_work(connection, free)
+        return queues_to_claim(self._runtime.engine, self._claimant, free)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
+from dataclasses import asdict
 
-import psutil
 import structlog
 
 from headway.bootstrap import Runtime
@@ -14,6 +14,7 @@ from headway.errors import UnavailableError
 from headway.services.claim_job import Claimant
 from headway.storage import hosts as host_store
 from headway.storage.engine import transaction
+from headway.workers.devices import memory_mb
 
 INTERVAL_SECONDS = 5.0
 
@@ -58,7 +59,7 @@ class Presence:
                 host=self._claimant.host,
                 pid=os.getpid(),
                 slots=self._slots,
+                gpus=[asdict(gpu) for gpu in self._claimant.gpus],
                 cpus=os.cpu_count() or 1,
-                memory_mb=psutil.virtual_memory().total >> 20,
-                gpus=[],
+                memory_mb=memory_mb(),
             )

@@ -8,9 +8,7 @@ import structlog
 
 from headway.bootstrap import Runtime
 from headway.errors import UnavailableError
-from headway.services.claim_job import Claimant, claim_job
-from headway.storage import queue as queue_store
-from headway.storage.engine import transaction
+from headway.services.claim_job import Claimant, claim_job, queues_to_claim
 from headway.storage.rows import Row
 from headway.workers.slots import Slots
 from headway.workers.supervisor import Supervisor
@@ -62,7 +60,6 @@ class JobRunner:
 
     def _any_queued(self, queue: str) -> bool:
         try:
-            with transaction(self._runtime.engine) as connection:
-                return bool(queue_store.queues_with_work(connection, [queue]))
+            return bool(queues_to_claim(self._runtime.engine, self._claimant, [queue]))
         except UnavailableError:
             return False

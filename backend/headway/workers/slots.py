@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from headway.settings import Settings
+
+
+def slots_of(settings: Settings, queues: Sequence[str], gpus: int) -> dict[str, int]:
+    """The slots of a worker of these queues; unless HEADWAY_SLOTS says otherwise, every GPU can have a job."""
+    slots = {queue: settings.slots.get(queue, 1) for queue in queues}
+    if "gpu" in slots and "headway_slots" not in settings.model_fields_set:
+        slots["gpu"] = max(slots["gpu"], gpus)
+    return slots
 
 
 class Slots:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -29,16 +29,18 @@ HIDDEN = frozenset({"HEADWAY_DATABASE_URL", "HEADWAY_REDIS_URL", "REDIS_WS_URL",
 _executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="headway-spawner")
 
 
-def spawn(folder: Path, *, threads: int, secrets: tuple[str, ...], settings: Settings) -> subprocess.Popen[bytes]:
+def spawn(
+    folder: Path, *, threads: int, secrets: tuple[str, ...], settings: Settings, gpus: Sequence[str] = ()
+) -> subprocess.Popen[bytes]:
     """Start the process of the attempt in `folder`. Raises OSError when it cannot be started."""
-    environment = job_environment(os.environ, threads=threads, secrets=secrets, settings=settings)
+    environment = job_environment(os.environ, threads=threads, secrets=secrets, settings=settings, gpus=gpus)
     return _executor.submit(_start, folder, environment).result(timeout=START_TIMEOUT_SECONDS)
 
 
 def job_environment(
-    base: Mapping[str, str], *, threads: int, secrets: tuple[str, ...], settings: Settings
+    base: Mapping[str, str], *, threads: int, secrets: tuple[str, ...], settings: Settings, gpus: Sequence[str] = ()
 ) -> dict[str, str]:
-    """Our environment without our secrets, with the job's threads and the secrets its kind declares."""
+    """Our environment without our secrets, with the job's threads and GPUs and the secrets its kind declares."""
     kept = {name: value for name, value in base.items() if name not in HIDDEN or name in secrets}
     count = str(threads)
     return kept | {
@@ -46,6 +48,8 @@ def job_environment(
         "OMP_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,
         "OPENBLAS_NUM_THREADS": count,
+        "CUDA_VISIBLE_DEVICES": ",".join(gpus),  # empty: it sees none, whatever the host has
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as NVML counts them
         "HF_ENDPOINT": settings.hf_endpoint,
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "PYTHONUNBUFFERED": "1",

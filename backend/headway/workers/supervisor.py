@@ -87,7 +87,7 @@ class Supervisor:
                 lambda: prepare_attempt(self._runtime.engine, self._settings, self._row, self._claimant.host, typical)
             )
             command = f"python -m headway.jobs.process {folder}"
-            environment = capture_environment(self._claimant.host, order.threads, command)
+            environment = capture_environment(self._claimant.host, order.threads, command, self._row["gpus"])
             self._until_available(
                 lambda: begin_attempt(self._runtime.engine, self._runtime.signals, self._feed, environment, order)
             )
@@ -97,7 +97,8 @@ class Supervisor:
                 )
             )
             secrets = get_kind(self._row["kind"]).secrets
-            process = spawn(folder, threads=order.threads, secrets=secrets, settings=self._settings)
+            gpus = [gpu["id"] for gpu in self._row["gpus"]]
+            process = spawn(folder, threads=order.threads, secrets=secrets, settings=self._settings, gpus=gpus)
         except InvalidInputError as error:
             return Ending(Outcome.FAILED, Failure(FailureClass.VALIDATION, str(error)))
         except OSError as error:

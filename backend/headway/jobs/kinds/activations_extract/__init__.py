@@ -18,7 +18,7 @@ KIND = Kind(
     fixed_weights=True,
     config=ActivationsExtractConfig,
     run="headway.jobs.kinds.activations_extract.run:run",
-    resources=Resources(cpu_threads=2, memory_mb=3072),
+    resources=Resources(gpus=1, gpus_optional=True, cpu_threads=2, memory_mb=3072),
     outputs=(Output("activations", "activations", "Activations"),),
     requires=("torch", "transformers", "safetensors"),
     extra="studio",
