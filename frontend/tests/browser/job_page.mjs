@@ -2,7 +2,7 @@
 // BASE_URL, TOKEN, JOB_ID, OUT_DIR. Screenshots: job-light.png, job-dark.png, job-phone.png.
 
 import { join } from "node:path";
-import { DESKTOP, check, expect, run, shoot, signedIn, wanted } from "./page.mjs";
+import { DESKTOP, check, expect, expectPushed, run, shoot, signedIn, wanted } from "./page.mjs";
 
 const [BASE_URL, TOKEN, JOB_ID, OUT_DIR] = wanted("BASE_URL", "TOKEN", "JOB_ID", "OUT_DIR");
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
@@ -34,6 +34,7 @@ async function visit(browser, { name, options }) {
   const page = await signedIn(context, BASE_URL, TOKEN);
   check(`${name}: the token stayed in the address`, !page.url().includes("token="));
   await page.goto(`${BASE_URL}/jobs/${JOB_ID}`);
+  await expectPushed(page);
   await expect(`${name}: no percent on the page`, page.waitForSelector("[data-testid=percent]"));
   const before = await page.textContent("[data-testid=percent]");
   await expect(`${name}: the percent stayed at ${before}`, page.waitForFunction(percentMoved, before));

@@ -49,12 +49,16 @@ export async function signedIn(context, base, token, { refusals = 0 } = {}) {
   page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
   page.on("pageerror", (error) => complaints.push(error.message));
   await page.goto(`${base}/?token=${token}`);
-  await expect("the page is not pushed to", page.waitForSelector("[role=status][data-mode=pushed]"));
+  await expectPushed(page);
   page.assertCalm = () => {
     const refused = complaints.filter((text) => /status of 4\d\d/.test(text));
     check(`the console complains:\n${complaints.join("\n")}`, complaints.length === refused.length && refused.length <= refusals);
   };
   return page;
+}
+
+export async function expectPushed(page) {
+  await expect("the page is not pushed to", page.waitForSelector("[role=status][data-mode=pushed]"));
 }
 
 /** The API as a script sees it: what the page's claims are held against. */
