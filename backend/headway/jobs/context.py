@@ -172,6 +172,15 @@ class JobContext:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
+    def cache(self, name: str) -> Path:
+        """A folder that the jobs of this host share, for what can be made again: the kind bounds what it keeps there.
+
+        It may be emptied between two jobs, never while one runs. Without a host (a bare folder) it is the attempt's.
+        """
+        path = (Path(self._order.cache) if self._order.cache else self.folder / "cache") / name
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
     def artifact(self, name: str, *, meta: Mapping[str, Any] | None = None) -> None:
         """Declare the output `name` whole; it is `ready` for others once the job is completed."""
         path = self.output(name)

@@ -23,6 +23,7 @@ class InputPlace(BaseModel):
 
 class JobOrder(BaseModel):
     """One attempt's order. `phases` carry the weights fixed for the job; `outputs` map names to folders.
+    `cache` is the host's folder of what can be made again.
 
     `resume_from` are checkpoints to go on from, newest first; the first one verified, and is of `resume_step`.
     """
@@ -38,6 +39,7 @@ class JobOrder(BaseModel):
     device: str = "cpu"
     inputs: dict[str, InputPlace] = {}
     outputs: dict[str, str] = {}
+    cache: str = ""
     resume_from: list[str] = []
     resume_step: int | None = None
     spool_quota_bytes: int = 512 << 20

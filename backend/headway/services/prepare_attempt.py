@@ -15,6 +15,7 @@ from headway.errors import FieldProblem, InvalidInputError
 from headway.jobs.checkpoints import newest_valid
 from headway.jobs.order import InputPlace, JobOrder
 from headway.jobs.registry import get_kind
+from headway.services.locate_files import attempt_folder, find_artifact, find_checkpoint
 from headway.services.typical_phases import phases_of_attempt
 from headway.settings import Settings
 from headway.spool.control import Control
@@ -25,27 +26,18 @@ from headway.storage.engine import transaction
 from headway.storage.rows import Row
 
 
-def attempt_folder(data_dir: Path, job_id: str, attempt: int) -> Path:
-    """`<data>/jobs/<job id>/<attempt>`."""
-    return data_dir / "jobs" / job_id / str(attempt)
-
-
-def checkpoint_folder(data_dir: Path, checkpoint: Row) -> Path:
-    """Where a checkpoint of this host lies."""
-    return attempt_folder(data_dir, checkpoint["job_id"], checkpoint["attempt"]) / checkpoint["path"]
-
-
 def prepare_attempt(
-    engine: Engine, settings: Settings, row: Row, host: str, typical: Mapping[str, Typical]
+    engine: Engine, settings: Settings, row: Row, typical: Mapping[str, Typical]
 ) -> tuple[Path, JobOrder]:
     """Write `job.json` and the control flags into the attempt's new folder.
 
     Raises InvalidInputError when an input artifact does not lie on this host, UnavailableError.
     """
     with transaction(engine) as connection:
-        inputs = _inputs(connection, row, host)
+        inputs = _inputs(connection, row, settings)
         outputs = _outputs(connection, row, settings.headway_data_dir)
-        candidates = _resume_candidates(connection, row, host, settings.headway_data_dir)
+        known = checkpoints_to_go_on_from(connection, row["id"])
+    candidates = [folder for checkpoint in known if (folder := find_checkpoint(settings, checkpoint))]
     valid = newest_valid(candidates)
     kind = get_kind(row["kind"])
     order = JobOrder(
@@ -58,6 +50,7 @@ def prepare_attempt(
         device="cuda" if row["gpus"] else "cpu",
         inputs=inputs,
         outputs=outputs,
+        cache=str(settings.headway_data_dir / "cache"),
         resume_from=[str(path) for path in candidates[candidates.index(valid.path) :]] if valid else [],
         resume_step=valid.step if valid else None,
         spool_quota_bytes=settings.headway_spool_quota_mb << 20,
@@ -79,22 +72,20 @@ def thread_count(row: Row, settings: Settings) -> int:
     return max(1, min(wanted, os.cpu_count() or 1))
 
 
-def _inputs(connection: Connection, row: Row, host: str) -> dict[str, InputPlace]:
+def _inputs(connection: Connection, row: Row, settings: Settings) -> dict[str, InputPlace]:
     found = artifact_store.inputs_of_job(connection, row["id"])
-    problems = [problem for field, artifact in found.items() if (problem := _missing(field, artifact, host))]
-    if problems:
-        raise InvalidInputError(*problems)
+    places = {field: find_artifact(settings, each) for field, each in found.items() if each["state"] == "ready"}
+    if lacking := [field for field in found if places.get(field) is None]:
+        raise InvalidInputError(*(_lack(field, found[field], settings.host_name) for field in lacking))
     return {
         field: InputPlace(
-            artifact_id=artifact["id"], type=artifact["type"], path=artifact["path"], meta=artifact["meta"]
+            artifact_id=artifact["id"], type=artifact["type"], path=str(places[field]), meta=artifact["meta"]
         )
         for field, artifact in found.items()
     }
 
 
-def _missing(field: str, artifact: Row, host: str) -> FieldProblem | None:
-    if artifact["state"] == "ready" and artifact["path"] and Path(artifact["path"]).exists():
-        return None
+def _lack(field: str, artifact: Row, host: str) -> FieldProblem:
     where = (
         f"on host {artifact['host']}, not on {host}" if artifact["host"] not in (None, host) else "gone from the disk"
     )
@@ -106,16 +97,12 @@ def _outputs(connection: Connection, row: Row, data_dir: Path) -> dict[str, str]
     return {artifact["output"]: str(data_dir / "artifacts" / artifact["id"]) for artifact in made}
 
 
-def _resume_candidates(connection: Connection, row: Row, host: str, data_dir: Path) -> list[Path]:
-    """The checkpoints on the effective curve, newest step first.
+def checkpoints_to_go_on_from(connection: Connection, job_id: str) -> list[Row]:
+    """The checkpoints on the effective curve, newest step first, on whatever host.
 
     One that lies beyond where a later attempt took up is on a branch that was left: going on from it would leave a gap
     in the curve between the two.
     """
-    attempts = attempt_store.attempts_of(connection, row["id"])
+    attempts = attempt_store.attempts_of(connection, job_id)
     owned = owned_until([AttemptSpan(each["number"], each["resumed_from_step"]) for each in attempts])
-    return [
-        checkpoint_folder(data_dir, checkpoint)
-        for checkpoint in journal.checkpoints_of(connection, row["id"])
-        if checkpoint["host"] == host and checkpoint["step"] <= owned[checkpoint["attempt"]]
-    ]
+    return [each for each in journal.checkpoints_of(connection, job_id) if each["step"] <= owned[each["attempt"]]]
