@@ -20,7 +20,7 @@ await run(async (browser) => {
   check("a cancelled job can be paused", (await page.getByRole("button", { name: "Pause" }).count()) === 0);
 
   await page.goto(`${BASE_URL}/operations`);
-  const row = page.locator(`[data-testid=operation][data-job=${OTHER_ID}]`);
+  const row = page.locator(`[data-testid=operation][data-job="${OTHER_ID}"]`);
   await expect("the running job does not stand at a host", row.waitFor());
   await row.getByRole("button", { name: /^Cancel/ }).click();
   await expect("the cancelled job does not offer to run again", row.getByRole("link", { name: /^Run again/ }).waitFor());
