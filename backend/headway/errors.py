@@ -110,6 +110,12 @@ class CheckpointError(HeadwayError):
     title = "Checkpoint invalid"
 
 
+class PullError(HeadwayError):
+    """Files could not be fetched from another host; the message says why. Trying again later goes on."""
+
+    title = "Not fetched"
+
+
 class FencedError(HeadwayError):
     """A later attempt owns the job: this one must end and write nothing more."""
 

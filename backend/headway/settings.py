@@ -120,6 +120,12 @@ class Settings(BaseSettings):
     headway_shared_dir: AbsolutePath | None = Field(
         None, description="A folder all hosts see; artifacts are read from there when a host lacks them."
     )
+    headway_advertised_url: str = Field(
+        "",
+        pattern=r"^(https?://[^/?#\s]+/?)?$",
+        description="Where other machines reach this machine's API, to fetch files from; by default what HEADWAY_HOST "
+        "and HEADWAY_PORT say, and nothing for a loopback address.",
+    )
     headway_host_name: str = Field(
         "",
         pattern=r"^[A-Za-z0-9_.-]{0,100}$",
@@ -214,6 +220,14 @@ class Settings(BaseSettings):
     def host_name(self) -> str:
         """What this machine is called."""
         return self.headway_host_name or socket.gethostname()
+
+    @cached_property
+    def advertised_url(self) -> str | None:
+        """Where other machines reach this API; None when they cannot."""
+        if self.headway_advertised_url or _is_loopback(self.headway_host):
+            return self.headway_advertised_url or None
+        host = self.host_name if self.headway_host in ("0.0.0.0", "::", "") else self.headway_host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.headway_port}"
 
     @cached_property
     def slots(self) -> dict[str, int]:

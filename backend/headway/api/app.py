@@ -31,8 +31,10 @@ from headway.errors import LocalServiceError, UnavailableError
 from headway.logs import configure_logging
 from headway.realtime.server import PushServer, Visitor
 from headway.realtime.stream import RunStreams
+from headway.services.serve_files import register_server
 from headway.services.tokens import TokenView, find_by_id, find_by_secret
 from headway.settings import Settings
+from headway.storage.hosts import FILE_SERVER_SEEN_SECONDS
 
 START_SECONDS = 2.0
 SHUTDOWN_SECONDS = 2.0
@@ -55,6 +57,7 @@ def create_app(runtime: Runtime, routes: Sequence[Route] = ROUTES) -> web.Applic
     app.on_response_prepare.append(middleware.add_headers)
     app.on_startup.append(_start)
     app.cleanup_ctx.append(_watch_tokens)
+    app.cleanup_ctx.append(_tell_where_files_are)
     app.on_shutdown.append(_cut_clients_off)
     app.on_cleanup.append(_close)
     return app
@@ -125,6 +128,22 @@ async def _watch_tokens(app: web.Application) -> AsyncIterator[None]:
                         api.drop_token(token_id)
 
     task = asyncio.create_task(watch())
+    yield
+    task.cancel()
+
+
+async def _tell_where_files_are(app: web.Application) -> AsyncIterator[None]:
+    """Other hosts fetch this host's artifacts and checkpoints here."""
+    api = app[API]
+    tell = partial(register_server, api.runtime.engine, api.runtime.settings)
+
+    async def keep_telling() -> None:
+        while True:
+            with suppress(UnavailableError):
+                await api.pool.run(tell)
+            await asyncio.sleep(FILE_SERVER_SEEN_SECONDS)
+
+    task = asyncio.create_task(keep_telling())
     yield
     task.cancel()
 

@@ -14,8 +14,8 @@ from headway.jobs.checkpoints import KEEP_NEWEST
 from headway.jobs.order import JobOrder
 from headway.services.announce import announce
 from headway.services.feed import Feed
+from headway.services.locate_files import attempt_folder, checkpoint_folder
 from headway.services.ports import Signals
-from headway.services.prepare_attempt import attempt_folder, checkpoint_folder
 from headway.storage import attempts as attempt_store
 from headway.storage import jobs as job_store
 from headway.storage import journal
@@ -51,18 +51,15 @@ def drop_superseded(engine: Engine, data_dir: Path, host: str, row: Row, order: 
     """
     kept = {Path(path) for path in order.resume_from[:KEEP_NEWEST]}
     with transaction(engine) as connection:
-        left = [each for each in journal.checkpoints_of(connection, row["id"]) if each["host"] == host]
+        earlier = [each for each in journal.checkpoints_of(connection, row["id"]) if each["attempt"] < row["attempt"]]
+        left = [each for each in earlier if each["host"] == host]
         best = [each["id"] for each in left if each["best"]][:1]
-        superseded = [
-            each
-            for each in left
-            if each["attempt"] < row["attempt"]
-            and checkpoint_folder(data_dir, each) not in kept
-            and each["id"] not in best
-        ]
+        unkept = [each for each in earlier if checkpoint_folder(data_dir, each) not in kept]
+        superseded = [each for each in unkept if each["host"] == host and each["id"] not in best]
         for each in superseded:
             journal.drop_checkpoints(connection, row["id"], each["attempt"], [each["path"]])
-    for each in superseded:
+    # of another host's only the copy goes that was pulled here
+    for each in [*superseded, *(each for each in unkept if each["host"] != host)]:
         shutil.rmtree(checkpoint_folder(data_dir, each), ignore_errors=True)
 
 
@@ -82,6 +79,15 @@ def earlier_attempts(engine: Engine, data_dir: Path, row: Row, host: str) -> lis
         for folder, attempt in found
         if attempt["number"] < row["attempt"] and attempt["host"] == host and folder.is_dir()
     ]
+
+
+def hold(engine: Engine, feed: Feed) -> str:
+    """Prolong the lease while nothing is drained yet; the job's state. Raises FencedError, UnavailableError."""
+    with transaction(engine) as connection:
+        state = job_store.renew_lease(connection, feed.job_id, feed.attempt, feed.owner, feed.lease_seconds)
+    if state is None:
+        raise FencedError(f"attempt {feed.attempt} no longer owns the job")
+    return state
 
 
 def seconds_run_before(engine: Engine, row: Row) -> float:

@@ -26,6 +26,13 @@ UPDATE artifacts SET state = CASE WHEN :completed AND path IS NOT NULL THEN 'rea
     ready_at = CASE WHEN :completed AND path IS NOT NULL THEN now() END
 WHERE job_id = :job_id AND state = 'pending'
 """)
+_NOTE_FILES = text("UPDATE artifacts SET files = coalesce(files, :files) WHERE id = :id RETURNING files").bindparams(
+    bindparam("files", type_=JSONB)
+)
+_IS_IN_USE = text("""
+SELECT EXISTS (SELECT 1 FROM job_inputs i JOIN jobs j ON j.id = i.job_id
+               WHERE i.artifact_id = :id AND j.state NOT IN ('completed', 'failed', 'cancelled'))
+""")
 _REPOINT = text("UPDATE job_inputs SET artifact_id = :new WHERE artifact_id = :old")
 _LIST = text("""
 SELECT * FROM artifacts
@@ -74,6 +81,16 @@ def declare(
 def settle(connection: Connection, job_id: str, *, completed: bool) -> None:
     """At a job's end: what it declared is ready if it completed, all else failed."""
     connection.execute(_SETTLE, {"job_id": job_id, "completed": completed})
+
+
+def note_files(connection: Connection, artifact_id: str, files: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Store the checksums of an artifact's files, unless they are known; answers what is known."""
+    return connection.scalar(_NOTE_FILES, {"id": artifact_id, "files": dict(files)}) or {}
+
+
+def is_in_use(connection: Connection, artifact_id: str) -> bool:
+    """Whether a job that is not over uses it."""
+    return bool(connection.scalar(_IS_IN_USE, {"id": artifact_id}))
 
 
 def repoint_inputs(connection: Connection, old: str, new: str) -> None:

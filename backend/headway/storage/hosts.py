@@ -11,6 +11,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from headway.storage.rows import Row, many
 
 WORKER_GONE_SECONDS = 30
+FILE_SERVER_SEEN_SECONDS = 20
+FILE_SERVER_GONE_SECONDS = 3 * FILE_SERVER_SEEN_SECONDS
 
 _SEE_HOST = text("""
 INSERT INTO hosts (name, cpus, memory_mb) VALUES (:name, :cpus, :memory_mb)
@@ -23,6 +25,14 @@ ON CONFLICT (id) DO UPDATE SET last_seen_at = now(), slots = excluded.slots, gpu
 _FORGET_WORKERS = text(
     "DELETE FROM workers WHERE id = :id OR last_seen_at < now() - make_interval(secs => :gone_seconds)"
 )
+_SEE_FILE_SERVER = text("""
+INSERT INTO file_servers (host, url) VALUES (:host, :url) ON CONFLICT (host, url) DO UPDATE SET seen_at = now()
+""")
+_FORGET_FILE_SERVERS = text("DELETE FROM file_servers WHERE seen_at < now() - interval '1 day'")
+_FILE_SERVERS = text("""
+SELECT url FROM file_servers WHERE host = :host AND seen_at > now() - make_interval(secs => :gone_seconds)
+ORDER BY seen_at DESC, url LIMIT 10
+""")
 _HOSTS = text("""
 SELECT h.*, extract(epoch FROM now() - h.last_seen_at)::float8 AS age_seconds,
     coalesce((SELECT jsonb_agg(DISTINCT gpu) FROM workers w CROSS JOIN jsonb_array_elements(w.gpus) AS gpu
@@ -49,6 +59,18 @@ def see(
     connection.execute(_SEE_HOST, {"name": host, "cpus": cpus, "memory_mb": memory_mb})
     given = {"slots": dict(slots), "gpus": list(gpus)}
     connection.execute(_SEE_WORKER, {"id": worker_id, "host": host, "pid": pid, **given})
+
+
+def see_file_server(connection: Connection, host: str, url: str) -> None:
+    """Note that the files of a host can be fetched there."""
+    connection.execute(_SEE_FILE_SERVER, {"host": host, "url": url})
+    connection.execute(_FORGET_FILE_SERVERS)
+
+
+def file_servers(connection: Connection, host: str) -> list[str]:
+    """Where the files of a host can be fetched now."""
+    parameters = {"host": host, "gone_seconds": FILE_SERVER_GONE_SECONDS}
+    return list(connection.scalars(_FILE_SERVERS, parameters))
 
 
 def forget_worker(connection: Connection, worker_id: str) -> None:

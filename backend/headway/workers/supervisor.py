@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +22,8 @@ from headway.domain import eta
 from headway.domain.endings import Ending, Outcome, Patience
 from headway.domain.failures import Failure, FailureClass, classify_exit
 from headway.domain.states import JobState
-from headway.errors import FencedError, InvalidInputError, UnavailableError
+from headway.errors import FencedError, InvalidInputError, PullError, UnavailableError
+from headway.jobs.order import JobOrder
 from headway.jobs.registry import get_kind
 from headway.logs import secrets_of
 from headway.services.claim_job import Claimant, new_feed
@@ -30,18 +34,22 @@ from headway.services.start_attempt import (
     begin_attempt,
     drop_superseded,
     earlier_attempts,
+    hold,
     note_process,
     seconds_run_before,
 )
 from headway.services.typical_phases import typical_phases
 from headway.spool.control import Control
 from headway.storage.rows import Row
+from headway.workers.bring_files import Bringer, BringStopped
 from headway.workers.environment import capture_environment
 from headway.workers.oom import oom_kills
 from headway.workers.output import bound_output, read_output
+from headway.workers.share import Sharer
 from headway.workers.spawner import end_group_of, kill_group, spawn
 
 RETRY_SECONDS = 1.0
+HOLD_SECONDS = 0.5
 
 T = TypeVar("T")
 
@@ -61,6 +69,7 @@ class Supervisor:
         self._feed = new_feed(row, claimant)
         self._log = log.bind(job_id=row["id"], attempt=row["attempt"], kind=row["kind"])
         self._stop_asked_at: float | None = None
+        self._stopping = threading.Event()
         self._timed_out = False
         self._oom_kills_before = oom_kills()
         self._ran_before = 0.0
@@ -83,8 +92,10 @@ class Supervisor:
                 lambda: typical_phases(self._runtime.engine, self._row["kind"], self._claimant.host)
             )
             self._feed.forecaster = eta.Forecaster(typical=typical)
+            bringer = Bringer(self._runtime.engine, self._settings, self._row, self._stopping.is_set)
+            self._until_available(lambda: self._while_holding(bringer.bring))
             folder, order = self._until_available(
-                lambda: prepare_attempt(self._runtime.engine, self._settings, self._row, self._claimant.host, typical)
+                lambda: prepare_attempt(self._runtime.engine, self._settings, self._row, typical)
             )
             command = f"python -m headway.jobs.process {folder}"
             environment = capture_environment(self._claimant.host, order.threads, command, self._row["gpus"])
@@ -101,12 +112,16 @@ class Supervisor:
             process = spawn(folder, threads=order.threads, secrets=secrets, settings=self._settings, gpus=gpus)
         except InvalidInputError as error:
             return Ending(Outcome.FAILED, Failure(FailureClass.VALIDATION, str(error)))
+        except PullError as error:
+            return Ending(Outcome.FAILED, Failure(FailureClass.NETWORK, str(error)))
+        except BringStopped:
+            return self._timeout() if self._timed_out else Ending(Outcome.PAUSED)
         except OSError as error:
             return Ending(Outcome.FAILED, Failure(FailureClass.UNKNOWN, f"its process could not be started: {error}"))
         self._log.info("attempt started", pid=process.pid)
         try:
             self._until_available(lambda: note_process(self._runtime.engine, self._feed, process.pid))
-            return self._drain_until_ended(process, folder)
+            return self._drain_until_ended(process, folder, order)
         finally:
             kill_group(process.pid)
             process.wait()
@@ -121,10 +136,26 @@ class Supervisor:
             feed.spool_offset, feed.output_offset = attempt["spool_offset"], attempt["output_offset"]
             Drain(self._runtime.engine, self._runtime.signals, feed, folder, read_output, self._secrets).take_rest()
 
-    def _drain_until_ended(self, process: subprocess.Popen[bytes], folder: Path) -> Ending:
+    def _while_holding(self, call: Callable[[], None]) -> None:
+        """Run what may take long before or after the process, prolonging the lease; told to stop, it soon ends."""
+        with ThreadPoolExecutor(1, thread_name_prefix="headway-files") as pool:
+            future = pool.submit(call)
+            try:
+                while not wait([future], timeout=HOLD_SECONDS).done:
+                    with suppress(UnavailableError):
+                        state = hold(self._runtime.engine, self._feed)
+                        if state != JobState.RUNNING or self._shutting_down() or self._time_is_over():
+                            self._stopping.set()
+            finally:
+                self._stopping.set()
+            future.result()
+        self._stopping.clear()
+
+    def _drain_until_ended(self, process: subprocess.Popen[bytes], folder: Path, order: JobOrder) -> Ending:
         drain = Drain(self._runtime.engine, self._runtime.signals, self._feed, folder, read_output, self._secrets)
         control = Control.open(folder / "control")
         interval = self._settings.headway_drain_interval_ms / 1000
+        sharer = Sharer(self._settings, self._row, folder)
         bounded_to = 0
         while process.poll() is None:
             began = time.monotonic()
@@ -136,10 +167,14 @@ class Supervisor:
                 state = None
                 self._pause_between(process, RETRY_SECONDS)
             self._pass_on(state, control, process)
+            sharer.offer()
             self._pause_between(process, interval - (time.monotonic() - began))
         kill_group(process.pid)
         self._until_available(drain.take_rest)
-        return self._ending(process.returncode)
+        ending = self._ending(process.returncode)
+        completed = ending.outcome is Outcome.COMPLETED
+        self._while_holding(lambda: sharer.finish([Path(path) for path in order.outputs.values()], completed=completed))
+        return ending
 
     def _pause_between(self, process: subprocess.Popen[bytes], seconds: float) -> None:
         if seconds > 0:
@@ -172,13 +207,16 @@ class Supervisor:
         progressed = self._feed.checkpointed
         completed = self._feed.result is not None and self._feed.result["outcome"] == Outcome.COMPLETED
         if self._timed_out and not completed:
-            why = f"it ran longer than its {self._row['time_limit_seconds']:g} s"
-            return Ending(Outcome.FAILED, Failure(FailureClass.TIMEOUT, why), progressed)
+            return self._timeout(progressed)
         if self._feed.result is not None:
             return ending_of_result(self._feed.result, progressed=progressed)
         by_kernel = status == -signal.SIGKILL and self._stop_asked_at is None and oom_kills() > self._oom_kills_before
         failure = classify_exit(status, killed_by_kernel=by_kernel)
         return Ending(Outcome.FAILED if by_kernel else Outcome.LOST, failure, progressed)
+
+    def _timeout(self, progressed: bool = False) -> Ending:
+        why = f"it ran longer than its {self._row['time_limit_seconds']:g} s"
+        return Ending(Outcome.FAILED, Failure(FailureClass.TIMEOUT, why), progressed)
 
     def _finish(self, ending: Ending) -> Row | None:
         patience = Patience(self._settings.headway_max_lost_attempts)

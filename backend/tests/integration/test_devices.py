@@ -19,7 +19,7 @@ from headway.jobs.order import JobOrder
 from headway.services.claim_job import Claimant, claim_job, new_feed, queues_to_claim
 from headway.services.control_job import cancel_job
 from headway.services.finish_attempt import finish_attempt
-from headway.services.prepare_attempt import attempt_folder
+from headway.services.locate_files import attempt_folder
 from headway.services.recover_jobs import give_back
 from headway.storage import devices as device_store
 from headway.storage import hosts as host_store

@@ -13,7 +13,8 @@ from headway.jobs.checkpoints import save_checkpoint
 from headway.jobs.order import JobOrder
 from headway.services.claim_job import Claimant, claim_job, new_feed
 from headway.services.finish_attempt import finish_attempt
-from headway.services.prepare_attempt import attempt_folder, prepare_attempt
+from headway.services.locate_files import attempt_folder
+from headway.services.prepare_attempt import prepare_attempt
 from headway.services.start_attempt import begin_attempt, drop_superseded
 from headway.storage import journal
 from headway.storage.engine import transaction
@@ -48,7 +49,7 @@ class Lives:
         engine, signals = self._installation.engine, self._installation.runtime.signals
         row = claim_job(engine, signals, ME, "cpu", self.job_id)
         assert row is not None
-        folder, order = prepare_attempt(engine, self._installation.settings, row, ME.host, {})
+        folder, order = prepare_attempt(engine, self._installation.settings, row, {})
         feed = new_feed(row, ME)
         begin_attempt(engine, signals, feed, {}, order)
         drop_superseded(engine, self._installation.settings.headway_data_dir, ME.host, row, order)
