@@ -16,6 +16,7 @@ from headway.realtime.stream import Frame
 from headway.services import read_jobs
 from headway.services.read_journal import read_logs
 from headway.services.read_metrics import MetricsQuery, read_metrics
+from headway.services.read_operations import active_jobs
 from headway.services.read_samples import channel_snapshot, gpu_snapshot, job_used
 
 Reader = Callable[[Engine, Mapping[str, str]], Any]
@@ -47,7 +48,7 @@ def _nothing(engine: Engine, names: Mapping[str, str]) -> None:
 
 
 def _operations(engine: Engine, names: Mapping[str, str]) -> Any:
-    return {"items": [job.model_dump(mode="json", by_alias=True) for job in read_jobs.operations(engine).active]}
+    return {"items": [job.model_dump(mode="json", by_alias=True) for job in active_jobs(engine)]}
 
 
 def _job_logs(engine: Engine, names: Mapping[str, str]) -> Any:

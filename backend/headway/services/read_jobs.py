@@ -1,8 +1,6 @@
-"""Read jobs, and everything that is under way."""
+"""Read jobs."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Engine
@@ -10,11 +8,8 @@ from sqlalchemy import Engine
 from headway.domain.states import JobState
 from headway.errors import FieldProblem, InvalidInputError, NotFoundError
 from headway.services.paging import next_cursor, read_cursor
-from headway.services.read_system import HostView, host_view
 from headway.services.views import JobView, View, job_view
-from headway.storage import hosts as host_store
 from headway.storage import jobs as job_store
-from headway.storage import queue as queue_store
 from headway.storage.engine import transaction
 
 
@@ -38,22 +33,6 @@ class JobPage(View):
     next_cursor: str | None
 
 
-class QueueView(View):
-    """A queue's length, and how many of its jobs run."""
-
-    queue: str
-    queued: int
-    running: int
-
-
-class OperationsView(View):
-    """What is under way, what it waits in, and where it runs."""
-
-    active: list[JobView]
-    queues: list[QueueView]
-    hosts: list[HostView]
-
-
 def get_job(engine: Engine, job_id: str) -> JobView:
     """One job. Raises NotFoundError."""
     with transaction(engine) as connection:
@@ -74,19 +53,6 @@ def list_jobs(engine: Engine, query: JobQuery) -> JobPage:
     with transaction(engine) as connection:
         rows = job_store.list_jobs(connection, wanted)
     return JobPage(items=[job_view(row) for row in rows], next_cursor=next_cursor(rows, query.limit))
-
-
-def operations(engine: Engine) -> OperationsView:
-    """Everything that is not over, queue lengths and hosts, in one moment."""
-    with transaction(engine) as connection:
-        active = job_store.active_jobs(connection)
-        queues: list[dict[str, Any]] = list(queue_store.queue_lengths(connection))
-        hosts = host_store.list_hosts(connection)
-    return OperationsView(
-        active=[job_view(row) for row in active],
-        queues=[QueueView(**row) for row in queues],
-        hosts=[host_view(row) for row in hosts],
-    )
 
 
 def _split(text: str | None) -> list[str] | None:

@@ -6,7 +6,7 @@ import json
 import threading
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ from sqlalchemy.exc import IntegrityError
 
 from headway.domain.devices import Gpu
 from headway.domain.endings import Ending, Outcome, Patience
+from headway.domain.failures import Failure, FailureClass
 from headway.jobs.order import JobOrder
 from headway.services.claim_job import Claimant, claim_job, new_feed, queues_to_claim
 from headway.services.control_job import cancel_job
 from headway.services.finish_attempt import finish_attempt
 from headway.services.locate_files import attempt_folder
+from headway.services.read_operations import read_operations
 from headway.services.recover_jobs import give_back
 from headway.storage import devices as device_store
 from headway.storage import hosts as host_store
@@ -77,7 +79,7 @@ def see(installation: Installation, claimant: Claimant, **slots: int) -> None:
             slots=slots,
             cpus=1,
             memory_mb=claimant.memory_mb or 1000,
-            gpus=[{"id": gpu.id} for gpu in claimant.gpus],
+            gpus=[asdict(gpu) for gpu in claimant.gpus],
         )
 
 
@@ -225,3 +227,27 @@ def test_worker_gives_its_gpus_one_by_one_and_the_process_sees_its_own(installat
         cancel_job(installation.engine, installation.runtime.signals, job)
     installation.wait_until_idle()
     assert installation.query("SELECT * FROM device_leases") == []
+
+
+def test_operations_tell_who_has_which_gpu_and_how_long_queues_make_wait(installation: Installation) -> None:
+    see(installation, HOST, cpu=2, gpu=1)
+    pair = [submit(installation, gpus=1, share_gpu=True) for _ in range(2)]
+    for job_id in pair:
+        assert claim(installation, replace(HOST, gpus=GPUS[1:2]), job_id)
+    waiting = submit(installation, gpus=1)
+    failed = claim(installation, job_id=submit(installation))
+    assert failed is not None
+    feed = new_feed(failed, HOST)
+    ending = Ending(Outcome.FAILED, Failure(FailureClass.DIVERGED, "the loss is NaN"))
+    finish_attempt(installation.engine, installation.runtime.signals, feed, ending, Patience(0))
+    seen = read_operations(installation.engine)
+    gpus = {gpu.id: [user.job_id for user in gpu.users] for gpu in seen.gpus}
+    assert gpus == {"GPU-0": [], "GPU-1": pair, "GPU-2": [], "GPU-3": []}
+    host = next(host for host in seen.hosts if host.name == HOST.host)
+    assert (host.jobs, host.slots) == (pair, {"cpu": 2, "gpu": 1})
+    queue = next(queue for queue in seen.queues if queue.queue == "cpu")
+    assert (queue.queued, queue.running, queue.slots, queue.started_last_hour) == (1, 2, 2, 3)
+    assert queue.oldest_wait_seconds is not None
+    assert queue.median_wait_seconds is not None
+    assert [(each.job_id, each.failure_class) for each in seen.failures] == [(failed["id"], "DIVERGED")]
+    assert waiting in [job.id for job in seen.active]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from headway.api.route import Call, Route
-from headway.services.read_jobs import OperationsView
-from headway.services.read_jobs import operations as read_operations
 from headway.services.read_kinds import KindsView, list_kinds
+from headway.services.read_operations import OperationsView, read_operations
 from headway.services.read_samples import (
     CurrentView,
     HistoryOfHosts,
@@ -64,7 +63,7 @@ ROUTES = (
         path="/api/v1/operations",
         role="viewer",
         handler=operations,
-        summary="Everything that is under way, queue lengths, hosts",
+        summary="Everything under way: jobs, queues and their waits, hosts and GPUs with their users, failures",
         answer=OperationsView,
     ),
     Route(
