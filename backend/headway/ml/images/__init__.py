@@ -1,0 +1,1 @@
+"""Pictures and faces: what embeds them, finds them and groups them."""
