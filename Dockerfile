@@ -50,4 +50,6 @@ ENV NGINX_DASHBOARD=/usr/share/headway
 # the image's own account `nginx`
 USER 101
 EXPOSE 8080
+# at once: the base image's SIGQUIT waits for sockets, which last
+STOPSIGNAL SIGTERM
 CMD ["sh", "/etc/headway/start.sh"]

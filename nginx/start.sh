@@ -13,12 +13,13 @@ place=${NGINX_PLACE:-/tmp/nginx}
 PATH=$PATH:/usr/sbin:/usr/local/sbin:/opt/homebrew/bin
 export PATH
 
-resolver= again= instances= extensions='""'
+resolver= again= instances= streams= extensions='""'
 if [ -n "${NGINX_RESOLVER:-}" ]; then
     resolver="resolver $NGINX_RESOLVER valid=2s;" again=' resolve'
 fi
 for instance in $NGINX_INSTANCES; do
     instances="$instances server $instance max_fails=1 fail_timeout=2s$again;"
+    streams="$streams server $instance max_fails=0$again;"
 done
 case ${WEBSOCKET_COMPRESSION:-} in
     1 | [tT]* | [yY]* | [oO][nN]) extensions='$http_sec_websocket_extensions' ;;
@@ -30,5 +31,6 @@ user=
 mkdir -p "$place/temp"
 sed -e "s|\${LISTEN}|${NGINX_LISTEN:-8080}|" -e "s|\${DASHBOARD}|$NGINX_DASHBOARD|" \
     -e "s|\${MAX_BODY_MB}|${HEADWAY_MAX_BODY_MB:-16}|" -e "s|\${SOCKET_EXTENSIONS}|$extensions|" \
-    -e "s|\${RESOLVER}|$resolver|" -e "s|\${INSTANCES}|$instances|" "$source" >"$place/nginx.conf"
+    -e "s|\${RESOLVER}|$resolver|" -e "s|\${INSTANCES}|$instances|" -e "s|\${STREAM_INSTANCES}|$streams|" \
+    "$source" >"$place/nginx.conf"
 exec nginx -p "$place/" -c "$place/nginx.conf" -g "daemon off; $user" "$@"

@@ -1,11 +1,9 @@
-"""A running `headway cluster`, and many cheap clients that follow a job through its nginx by the SDK's own streams."""
+"""A running `headway cluster`, and clients of the SDK that follow a job through its nginx."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -14,30 +12,22 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import httpx
 import psutil
-from socketio.exceptions import SocketIOError
 
-from headway.errors import UnavailableError
 from headway.local import valkey
 from headway.local.cluster import find_nginx
 from headway.local.folders import runtime_dir
 from headway.local.installation import read_info
-from headway.sdk.channels import Channels
-from headway.sdk.follow import follow
 from headway.sdk.job_streams import MetricStream, Points
+from headway.sdk.live import Live
 from tests.installation import wait_until
 
 INSTANCES = 3
-RECONNECT_SECONDS = (0.1, 0.2)
-ANSWER_SECONDS = 10.0
 TOKEN = "cluster-token"
-EVENT, ACK = "42", "43"
 
 
 _CLOCK_KIND = '''
@@ -54,10 +44,11 @@ class Config(KindConfig):
 def run(config, job):
     with job.phase("working"):
         for step in job.track(range(1, config.steps + 1), unit="step"):
+            job.stop_if_asked()
             time.sleep(config.step_seconds)
             job.log(step, logged_at=time.time())
 
-KIND = Kind(name="test.clock", title="Clock", description="Logs the time.", queue="cpu", config=Config,
+KIND = Kind(name="test.clock", title="Clock", description="Logs the time.", queue="io", config=Config,
             phases=(PhaseSpec("working", "Working"),), run="test_clock_kind:run")
 '''
 
@@ -94,26 +85,29 @@ class Cluster:
         self.nginx().send_signal(signal.SIGHUP)
         wait_until(lambda: set(self.nginx().children()) - before, what="new workers of nginx")
 
-    def restart_redis(self, away_seconds: float) -> float:
-        """Stop it, and start it again after a while; when it answered, on the monotonic clock."""
-        process = next(
-            each for each in psutil.Process(self.process.pid).children(recursive=True) if each.name() == "valkey-server"
-        )
-        control = runtime_dir(self.data_dir) / "control.sock"
-        supervisorctl(control, "stop", "services:valkey")
-        assert not process.is_running()
-        time.sleep(away_seconds)
-        supervisorctl(control, "start", "services:valkey")
+    def stop_redis(self) -> None:
+        """End it as its host's shutdown would."""
+        supervisorctl(self._control, "stop", "services:valkey").wait(timeout=30)
+
+    def start_redis(self) -> float:
+        """Start it again; when it first answered, on the monotonic clock."""
+        starting = supervisorctl(self._control, "start", "services:valkey")
         running = read_info(self.data_dir)
         assert running is not None
         valkey.wait_ready(running.redis_url)
-        return time.monotonic()
+        answered_at = time.monotonic()
+        starting.wait(timeout=30)
+        return answered_at
+
+    @property
+    def _control(self) -> Path:
+        return runtime_dir(self.data_dir) / "control.sock"
 
 
-def supervisorctl(control: Path, *words: str) -> None:
+def supervisorctl(control: Path, *words: str) -> subprocess.Popen[bytes]:
     """Tell the cluster's process manager something."""
     command = [sys.executable, "-m", "supervisor.supervisorctl", "-s", f"unix://{control}", *words]
-    subprocess.run(command, check=True, capture_output=True, timeout=30)
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
 
 @contextmanager
@@ -166,117 +160,37 @@ def _ready(port: int) -> bool:
 
 
 @dataclass
-class LoadClient:
-    """A client at the cost of a WebSocket: Socket.IO's frames by hand; what it makes of them is the SDK's."""
+class Follower:
+    """One client of the SDK that follows a job's metrics through nginx: what it was told, and how it came."""
 
-    session: aiohttp.ClientSession
-    url: str
-    job_id: str
+    live: Live
     steps: list[int] = field(default_factory=list[int])
-    #: Seconds from the loss of the socket to the next new point that came in.
-    away: list[float] = field(default_factory=list[float])
-    #: When it was last signed in, on the monotonic clock.
-    opened_at: float = 0.0
-    polled: int = 0
+    modes: set[str] = field(default_factory=set[str])
     over: bool = False
 
-    def __post_init__(self) -> None:
-        self.channels = Channels(self._call)
-        self._numbers = count(1)
-        self._asked: dict[int, asyncio.Future[Any]] = {}
-        self._socket: aiohttp.ClientWebSocketResponse | None = None
-        self._lost_at: float | None = None
-
-    async def run(self) -> None:
-        """Follow the job's metrics to its end."""
-        connecting = asyncio.create_task(self._stay_connected())
-        try:
-            async for told in follow(self, MetricStream(self.job_id)):
+    async def run(self, job_id: str) -> None:
+        """Follow to the job's end."""
+        async with self.live:
+            async for told in self.live.follow(MetricStream(job_id)):
                 assert isinstance(told, Points), told
+                self.modes.add(self.live.mode)
                 self.steps.extend(step for series in told.series for step in series["steps"])
-                if self._lost_at is not None:
-                    self.away.append(time.monotonic() - self._lost_at)
-                    self._lost_at = None
-            self.over = True
-        finally:
-            connecting.cancel()
-            await asyncio.gather(connecting, return_exceptions=True)
-            await self.channels.close()
-
-    async def get(self, path: str, **query: Any) -> Any:
-        """GET below /api/v1, as the SDK's client does."""
-        self.polled += not self.channels.connected
-        given = {name: str(value) for name, value in query.items() if value is not None}
-        try:
-            async with self.session.get(f"{self.url}/api/v1{path}", params=given) as response:
-                response.raise_for_status()
-                return await response.json()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise UnavailableError(str(error)) from None
-
-    async def _stay_connected(self) -> None:
-        while True:
-            with suppress(aiohttp.ClientError, TimeoutError, OSError):
-                address = f"{self.url.replace('http', 'ws', 1)}/socket.io/?EIO=4&transport=websocket"
-                async with self.session.ws_connect(address, compress=0) as self._socket:
-                    await self._listen(self._socket)
-            if self.channels.connected:
-                self._lost_at = self._lost_at or time.monotonic()
-                self.channels.lose()
-            for asked in self._asked.values():
-                asked.cancel()
-            self._asked.clear()
-            await asyncio.sleep(random.uniform(*RECONNECT_SECONDS))
-
-    async def _listen(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        async for message in socket:
-            text = str(message.data)
-            if text.startswith(EVENT):
-                self.channels.receive(json.loads(text[2:])[1])
-            elif text.startswith(ACK):
-                number, _, answer = text[2:].partition("[")
-                if asked := self._asked.pop(int(number), None):
-                    asked.set_result(json.loads("[" + answer)[0])
-            elif text == "2":
-                await socket.send_str("3")
-            elif text.startswith("0"):
-                await socket.send_str("40" + json.dumps({"token": TOKEN}))
-            elif text.startswith("40"):
-                self.opened_at = time.monotonic()
-                self.channels.open()
-
-    async def _call(self, event: str, data: dict[str, Any]) -> dict[str, Any]:
-        number = next(self._numbers)
-        asked = self._asked[number] = asyncio.get_running_loop().create_future()
-        try:
-            assert self._socket is not None
-            await self._socket.send_str(f"{EVENT}{number}{json.dumps([event, data])}")
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await asked
-        except asyncio.CancelledError:
-            if asked.cancelled():
-                raise SocketIOError("the connection was lost") from None
-            raise
-        except (TimeoutError, ConnectionError) as error:
-            raise SocketIOError(str(error)) from None
+        self.over = True
 
 
 @asynccontextmanager
-async def following(cluster: Cluster, job_id: str, clients: int) -> AsyncIterator[list[LoadClient]]:
+async def following(cluster: Cluster, job_id: str, clients: int) -> AsyncIterator[list[Follower]]:
     """So many clients that follow a job for as long as the block lasts."""
-    headers = {"Authorization": f"Bearer {TOKEN}"}
-    connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(headers=headers, connector=connector) as session:
-        crowd = [LoadClient(session, cluster.url, job_id) for _ in range(clients)]
-        tasks = [asyncio.create_task(client.run()) for client in crowd]
-        try:
-            yield crowd
-        finally:
-            for task in tasks:
-                task.cancel()
-            for result in await asyncio.gather(*tasks, return_exceptions=True):
-                if isinstance(result, Exception):
-                    raise result
+    crowd = [Follower(Live(cluster.url, TOKEN)) for _ in range(clients)]
+    tasks = [asyncio.create_task(client.run(job_id)) for client in crowd]
+    try:
+        yield crowd
+    finally:
+        for task in tasks:
+            task.cancel()
+        for result in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(result, Exception):
+                raise result
 
 
 async def until(condition: Callable[[], Any], seconds: float, what: str) -> None:
@@ -291,3 +205,9 @@ def submit_clock(cluster: Cluster, steps: int, step_seconds: float) -> str:
         answer = http.post("/api/v1/jobs", json={"kind": "test.clock", "config": config})
         assert answer.status_code == 201, answer.text
         return answer.json()["id"]
+
+
+def cancel(cluster: Cluster, job_id: str) -> None:
+    """Have the job end."""
+    with cluster.client() as http:
+        assert http.post(f"/api/v1/jobs/{job_id}/cancel").status_code == 200
