@@ -279,6 +279,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/artifacts/{artifact_id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** An artifact's files with their checksums, if it lies on this instance's host */
+        get: operations["get_artifacts_artifact_id_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/{artifact_id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of its files (takes Range) */
+        get: operations["get_artifacts_artifact_id_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/checkpoints/{checkpoint_id}/files": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A checkpoint's files with their checksums, if it lies on this instance's host */
+        get: operations["get_checkpoints_checkpoint_id_files"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/checkpoints/{checkpoint_id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One of its files (takes Range) */
+        get: operations["get_checkpoints_checkpoint_id_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/compare": {
         parameters: {
             query?: never;
@@ -439,7 +507,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Everything that is under way, queue lengths, hosts */
+        /** Everything under way: jobs, queues and their waits, hosts and GPUs with their users, failures */
         get: operations["get_operations"];
         put?: never;
         post?: never;
@@ -941,6 +1009,38 @@ export interface components {
             resumed_from_step: number | null;
         };
         /**
+         * BusyHostView
+         * @description A host, what it does, and the ids of the jobs that run on it; null is what nobody measured within a minute.
+         */
+        BusyHostView: {
+            /** Name */
+            name: string;
+            /** Last Seen At */
+            last_seen_at: string;
+            /** Age Seconds */
+            age_seconds: number;
+            /** Cpus */
+            cpus: number;
+            /** Memory Mb */
+            memory_mb: number;
+            /** Gpus */
+            gpus: {
+                [key: string]: unknown;
+            }[];
+            /** Slots */
+            slots: {
+                [key: string]: number;
+            };
+            /** Workers */
+            workers: components["schemas"]["WorkerView"][];
+            /** Cpu Percent */
+            cpu_percent: number | null;
+            /** Memory Used Bytes */
+            memory_used_bytes: number | null;
+            /** Jobs */
+            jobs: string[];
+        };
+        /**
          * CheckpointView
          * @description A checkpoint and where it lies, relative to its attempt's folder on its host.
          */
@@ -1222,6 +1322,24 @@ export interface components {
             next: number;
         };
         /**
+         * FailureView
+         * @description A job that failed within a day.
+         */
+        FailureView: {
+            /** Job Id */
+            job_id: string;
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Failure Class */
+            failure_class: string;
+            /** Message */
+            message: string;
+            /** Finished At */
+            finished_at: string;
+        };
+        /**
          * FieldError
          * @description What is wrong with one field, by its dotted path.
          */
@@ -1230,6 +1348,26 @@ export interface components {
             field: string;
             /** Message */
             message: string;
+        };
+        /**
+         * FileView
+         * @description A file, by its path in the folder.
+         */
+        FileView: {
+            /** Path */
+            path: string;
+            /** Bytes */
+            bytes: number;
+            /** Sha256 */
+            sha256: string;
+        };
+        /**
+         * FilesView
+         * @description All files of an artifact or a checkpoint.
+         */
+        FilesView: {
+            /** Items */
+            items: components["schemas"]["FileView"][];
         };
         /**
          * GaugeSeries
@@ -1256,6 +1394,28 @@ export interface components {
             gpus: {
                 [key: string]: unknown;
             }[];
+        };
+        /**
+         * GpuView
+         * @description A GPU that is given to jobs, what it does, and whose it is; null is what nobody measured within a minute.
+         */
+        GpuView: {
+            /** Host */
+            host: string;
+            /** Id */
+            id: string;
+            /** Index */
+            index: number | null;
+            /** Name */
+            name: string | null;
+            /** Memory Total Bytes */
+            memory_total_bytes: number | null;
+            /** Memory Used Bytes */
+            memory_used_bytes: number | null;
+            /** Utilisation Percent */
+            utilisation_percent: number | null;
+            /** Users */
+            users: components["schemas"]["UserView"][];
         };
         /**
          * HealthView
@@ -1721,7 +1881,7 @@ export interface components {
         };
         /**
          * OperationsView
-         * @description What is under way, what it waits in, and where it runs.
+         * @description What is under way, what it waits in, where it runs, and what failed lately; all of one moment.
          */
         OperationsView: {
             /** Active */
@@ -1729,7 +1889,11 @@ export interface components {
             /** Queues */
             queues: components["schemas"]["QueueView"][];
             /** Hosts */
-            hosts: components["schemas"]["HostView"][];
+            hosts: components["schemas"]["BusyHostView"][];
+            /** Gpus */
+            gpus: components["schemas"]["GpuView"][];
+            /** Failures */
+            failures: components["schemas"]["FailureView"][];
         };
         /**
          * OutputView
@@ -1840,7 +2004,7 @@ export interface components {
         };
         /**
          * QueueView
-         * @description A queue's length, and how many of its jobs run.
+         * @description A queue. Waits count from when a job could have begun; the median is of those begun within the last hour.
          */
         QueueView: {
             /** Queue */
@@ -1849,6 +2013,14 @@ export interface components {
             queued: number;
             /** Running */
             running: number;
+            /** Slots */
+            slots: number;
+            /** Oldest Wait Seconds */
+            oldest_wait_seconds: number | null;
+            /** Median Wait Seconds */
+            median_wait_seconds: number | null;
+            /** Started Last Hour */
+            started_last_hour: number;
         };
         /**
          * ReadyView
@@ -1870,6 +2042,9 @@ export interface components {
         /**
          * Resources
          * @description What one run of the kind uses at most; the queue and the claim follow from it.
+         *
+         *     A GPU is one job's alone unless all that have it `share_gpu`. With `gpus_optional` a run takes as many of its `gpus`
+         *     as its host has, and none where there is none.
          */
         Resources: {
             /**
@@ -1877,6 +2052,16 @@ export interface components {
              * @default 0
              */
             gpus: number;
+            /**
+             * Gpus Optional
+             * @default false
+             */
+            gpus_optional: boolean;
+            /**
+             * Share Gpu
+             * @default false
+             */
+            share_gpu: boolean;
             /**
              * Cpu Threads
              * @default 1
@@ -2459,6 +2644,22 @@ export interface components {
             overallStatus: components["schemas"]["JobState"];
             overallProgress: components["schemas"]["SessionOverallView"];
             phases: components["schemas"]["SessionPhasesView"];
+        };
+        /**
+         * UserView
+         * @description A job that has a GPU.
+         */
+        UserView: {
+            /** Job Id */
+            job_id: string;
+            /** Name */
+            name: string;
+            /** Kind */
+            kind: string;
+            /** Attempt */
+            attempt: number;
+            /** Shared */
+            shared: boolean;
         };
         /**
          * VerdictView
@@ -3240,6 +3441,130 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ArtifactView"];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_artifacts_artifact_id_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                artifact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilesView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_artifacts_artifact_id_file: {
+        parameters: {
+            query: {
+                path: string;
+            };
+            header?: never;
+            path: {
+                artifact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_checkpoints_checkpoint_id_files: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                checkpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilesView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_checkpoints_checkpoint_id_file: {
+        parameters: {
+            query: {
+                path: string;
+            };
+            header?: never;
+            path: {
+                checkpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {

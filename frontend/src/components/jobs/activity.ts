@@ -17,10 +17,13 @@ export function titleOf(phase: { name: string; title?: string }): string {
 export function activity(job: Job, names?: ReadonlyMap<string, string>): string {
   if (job.state === "failed") return job.error?.message ?? "failed";
   if (job.state === "waiting") return waitingText(job.waiting_for, names);
-  if (job.state === "queued") return "in the queue";
+  if (job.state === "queued") return queuedText(job);
   const parts = [job.state === "completed" ? "" : phaseTitle(job), counters(job.counters)];
   return parts.filter(Boolean).join(" · ") || (job.message ?? "");
 }
+
+/** A queued job waits for its turn, or for what no worker can give. */
+export const queuedText = ({ waiting_for: [lack] }: Pick<Job, "waiting_for">): string => (lack ? `waits for ${lack}` : "in the queue");
 
 /** What a job waits for, by name where all names are known, else how many. */
 export function waitingText(ids: string[], names: ReadonlyMap<string, string> = new Map()): string {

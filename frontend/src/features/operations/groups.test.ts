@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import type { Job, Operations } from "@/types/api";
-import { groupsOf, queuesOf } from "./groups";
+import { earlierFailures, groupsOf, hostText } from "./groups";
+import { usesOf } from "./uses";
 
 const job = (id: string, rest: Partial<Job>) => ({ id, state: "running", queue: "cpu", priority: 0, queued_at: null, environment: null, ...rest }) as Job;
-const host = (name: string, slots: Record<string, number>) => ({ name, slots }) as unknown as Operations["hosts"][number];
 
 const ACTIVE = [
   job("a", { environment: { host: "alder" } }),
@@ -17,18 +17,26 @@ const ACTIVE = [
 ];
 
 test("what runs stands at its host, idle hosts stand too, and what waits stands in the order it is taken", () => {
-  const groups = groupsOf({ active: ACTIVE, hosts: [host("alder", {}), host("birch", {})] });
+  const groups = groupsOf({ active: ACTIVE, hosts: [{ name: "alder" }, { name: "birch" }] });
   expect(groups.hosts.map(({ name, jobs }) => [name, jobs.map(({ id }) => id)])).toEqual([["alder", ["a"]], ["birch", []], ["starting", ["b"]]]);
   expect(groups.queued.map(({ id }) => id)).toEqual(["urgent", "early", "late"]);
   expect([groups.paused, groups.waiting, groups.ended].map((jobs) => jobs.map(({ id }) => id))).toEqual([["p"], ["w"], ["f"]]);
 });
 
-test("a queue tells its slots over all hosts and since when its first job waits", () => {
-  const hosts = [host("alder", { cpu: 2, gpu: 1 }), host("birch", { cpu: 4 })];
-  const queues = queuesOf({ active: ACTIVE, hosts, queues: [{ queue: "cpu", queued: 3, running: 2 }, { queue: "io", queued: 0, running: 0 }] });
-  expect(queues.map(({ name, slots, queued, since }) => [name, slots, queued, since])).toEqual([
-    ["cpu", 6, 3, "2026-01-01T00:00:00Z"],
-    ["gpu", 1, 0, null],
-    ["io", 0, 0, null],
-  ]);
+test("a host tells what it does with what it has, and no more than is measured", () => {
+  const rest = { cpus: 2, memory_mb: 4000, gpus: [{}] } as unknown as Operations["hosts"][number];
+  expect(hostText({ ...rest, cpu_percent: 42.6, memory_used_bytes: 1.2e9 })).toBe("43 % of 2 CPUs · 1.2 GB of 4.2 GB · 1 GPU");
+  expect(hostText({ ...rest, cpu_percent: null, memory_used_bytes: null, gpus: [] })).toBe("2 CPUs · 4.2 GB · no GPU");
+});
+
+test("a failure that just ended is not told twice", () => {
+  const failures = [{ job_id: "f" }, { job_id: "g" }] as Operations["failures"];
+  expect(earlierFailures({ active: ACTIVE, failures }).map(({ job_id }) => job_id)).toEqual(["g"]);
+});
+
+test("a running job shows what it uses, measured or estimated, and before that what it keeps for itself", () => {
+  const resources = { cpu_threads: 2, memory_mb: 512, gpus: 1 };
+  expect(usesOf({ resources })).toBe("2 threads · 512.0 MB · 1 GPU");
+  const used = { cpu_cores: 1.04, memory_bytes: 3e8, gpu_percent: 71.2, estimated: true };
+  expect(usesOf({ resources: { ...resources, used } })).toBe("1.0 cores · 300.0 MB · GPU 71 % (estimated)");
 });

@@ -1,5 +1,9 @@
+import { bytes } from "@/lib/format/numbers";
 import { isActive, isFinal } from "@/lib/jobs/states";
 import type { Job, Operations } from "@/types/api";
+
+type Host = Operations["hosts"][number];
+type Failure = Operations["failures"][number];
 
 /** What runs by the host it runs on, and what does not run by the reason. */
 export interface Groups {
@@ -10,7 +14,7 @@ export interface Groups {
   ended: Job[];
 }
 
-export function groupsOf({ active, hosts }: Pick<Operations, "active" | "hosts">): Groups {
+export function groupsOf({ active, hosts }: { active: Job[]; hosts: Pick<Host, "name">[] }): Groups {
   const running = active.filter((job) => isActive(job.state));
   const names = [...new Set([...hosts.map((host) => host.name), ...running.map(hostOf)])];
   return {
@@ -31,28 +35,16 @@ export function hostOf(job: Job): string {
 /** In the order in which they are taken: the first come first, whatever is more urgent before. */
 const byQueueTime = (a: Job, b: Job): number => b.priority - a.priority || (a.queued_at ?? "").localeCompare(b.queued_at ?? "");
 
-export interface Queue {
-  name: string;
-  running: number;
-  queued: number;
-  slots: number;
-  /** When the job that has waited longest was queued. */
-  since: string | null;
+/** `43 % of 2 CPUs · 1.2 GB of 4.1 GB · 2 GPUs`; what nobody measures is left out. */
+export function hostText({ cpu_percent: cpu, cpus, memory_used_bytes: used, memory_mb: memory, gpus }: Host): string {
+  const cores = cpu === null ? `${cpus} CPUs` : `${Math.round(cpu)} % of ${cpus} CPUs`;
+  const ram = bytes(memory * 2 ** 20);
+  const cards = gpus.length > 0 ? `${gpus.length} ${gpus.length === 1 ? "GPU" : "GPUs"}` : "no GPU";
+  return [cores, used === null ? ram : `${bytes(used)} of ${ram}`, cards].join(" · ");
 }
 
-/** Every queue that a worker serves or a job is in. */
-export function queuesOf({ active, queues, hosts }: Operations): Queue[] {
-  const slots = new Map<string, number>();
-  for (const host of hosts) for (const [queue, number] of Object.entries(host.slots)) slots.set(queue, (slots.get(queue) ?? 0) + number);
-  const told = new Map(queues.map((queue) => [queue.queue, queue]));
-  const names = [...new Set([...slots.keys(), ...told.keys()])].toSorted();
-  return names.map((name) => ({
-    name,
-    running: told.get(name)?.running ?? 0,
-    queued: told.get(name)?.queued ?? 0,
-    slots: slots.get(name) ?? 0,
-    since: firstOf(active.filter((job) => job.state === "queued" && job.queue === name).map((job) => job.queued_at)),
-  }));
+/** Failures that are not among what ended a short while ago. */
+export function earlierFailures({ active, failures }: Pick<Operations, "active" | "failures">): Failure[] {
+  const shown = new Set(active.map((job) => job.id));
+  return failures.filter((failure) => !shown.has(failure.job_id));
 }
-
-const firstOf = (times: (string | null)[]): string | null => times.filter((at) => at !== null).toSorted()[0] ?? null;

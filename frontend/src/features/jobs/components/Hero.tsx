@@ -1,4 +1,4 @@
-import { phaseTitle, waitingText } from "@/components/jobs/activity";
+import { phaseTitle, queuedText, waitingText } from "@/components/jobs/activity";
 import { counters, percent } from "@/lib/format/numbers";
 import { isFinal } from "@/lib/jobs/states";
 import type { Job } from "@/types/api";
@@ -36,6 +36,6 @@ export function Hero({ job }: { job: Job }) {
 
 /** The phase a job is in, or why it is in none. */
 function headline(job: Job): string {
-  const text = job.state === "waiting" ? waitingText(job.waiting_for) : job.state === "queued" ? "in the queue" : phaseTitle(job);
+  const text = job.state === "waiting" ? waitingText(job.waiting_for) : job.state === "queued" ? queuedText(job) : phaseTitle(job);
   return text ? text.charAt(0).toUpperCase() + text.slice(1) : " ";
 }

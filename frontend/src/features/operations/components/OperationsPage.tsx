@@ -4,10 +4,11 @@ import { nameOf } from "@/components/jobs/activity";
 import { Empty } from "@/components/ui/Empty";
 import { FailedRead } from "@/components/ui/Notice";
 import { Page, Section } from "@/components/ui/Page";
-import { bytes } from "@/lib/format/numbers";
 import type { Job, Operations } from "@/types/api";
 import { useOperations } from "../api/queries";
-import { type Groups, groupsOf, queuesOf } from "../groups";
+import { earlierFailures, type Groups, groupsOf, hostText } from "../groups";
+import { Failures } from "./Failures";
+import { Gpus } from "./Gpus";
 import { OperationRow } from "./OperationRow";
 import { Queues } from "./Queues";
 
@@ -25,6 +26,7 @@ export function OperationsPage() {
 function Everything({ operations }: { operations: Operations }) {
   const groups = groupsOf(operations);
   const names = new Map(operations.active.map((job) => [job.id, nameOf(job)]));
+  const failures = earlierFailures(operations);
   const isQuiet = operations.active.length === 0;
   return (
     <>
@@ -35,17 +37,27 @@ function Everything({ operations }: { operations: Operations }) {
         </Empty>
       )}
       {groups.hosts.map(({ name, jobs }) => (
-        <Section key={name} title={name} aside={<span className="dim figures">{hostText(operations, name)}</span>}>
+        <Section key={name} title={name} aside={<span className="dim figures">{loadOf(operations, name)}</span>}>
           <Jobs jobs={jobs} names={names} none="Idle." />
         </Section>
       ))}
       <Group title="Paused" jobs={groups.paused} names={names} />
       <Group title="In the queue" jobs={groups.queued} names={names} />
       <Group title="Waiting for other jobs" jobs={groups.waiting} names={names} />
+      {operations.gpus.length > 0 && (
+        <Section title="GPUs">
+          <Gpus gpus={operations.gpus} />
+        </Section>
+      )}
       <Section title="Queues">
-        <Queues queues={queuesOf(operations)} />
+        <Queues queues={operations.queues} />
       </Section>
       <Group title="Ended a short while ago" jobs={groups.ended} names={names} />
+      {failures.length > 0 && (
+        <Section title="Failed within a day">
+          <Failures failures={failures} />
+        </Section>
+      )}
     </>
   );
 }
@@ -69,11 +81,9 @@ function Jobs({ jobs, names, none }: JobsProps & { none?: string }) {
   return jobs.map((job) => <OperationRow key={job.id} job={job} names={names} />);
 }
 
-function hostText({ hosts }: Operations, name: string): string {
+function loadOf({ hosts }: Operations, name: string): string {
   const host = hosts.find((item) => item.name === name);
-  if (!host) return "";
-  const gpus = host.gpus.length > 0 ? `${host.gpus.length} ${host.gpus.length === 1 ? "GPU" : "GPUs"}` : "no GPU";
-  return `${host.cpus} CPUs · ${bytes(host.memory_mb * 1e6)} · ${gpus}`;
+  return host ? hostText(host) : "";
 }
 
 function summary({ hosts, queued, waiting, paused }: Groups): string {
