@@ -83,10 +83,11 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class PlanSet:
-    """An attempt began with this plan; what an earlier attempt showed is replaced."""
+    """An attempt began with this plan; what an earlier attempt showed is replaced by where its checkpoint stood."""
 
     at: float
     phases: tuple[PhaseSpec, ...]
+    standing: tuple[CountersMoved, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,9 +176,8 @@ def apply_all(snapshot: Snapshot, events: Iterable[Event]) -> Snapshot:
 def _planned(event: PlanSet) -> Snapshot:
     # optional phases count as running until they are skipped: giving weight away only ever raises the percent
     weights = shared_weights([spec.weight for spec in event.phases], [True] * len(event.phases))
-    return Snapshot(
-        phases=tuple(PhaseProgress(spec, weight) for spec, weight in zip(event.phases, weights, strict=True))
-    )
+    planned = tuple(PhaseProgress(spec, weight) for spec, weight in zip(event.phases, weights, strict=True))
+    return apply_all(Snapshot(planned), event.standing)
 
 
 def _phase_started(snapshot: Snapshot, event: PhaseStarted) -> Snapshot:

@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn, TypeVar
 
 from headway.domain.plan import PhaseSpec
 from headway.errors import JobStopped
-from headway.jobs.checkpoints import Checkpoint, newest_valid, prune, save_checkpoint
+from headway.jobs.checkpoints import Checkpoint, prune, save_checkpoint
 from headway.jobs.order import JobOrder
 from headway.jobs.reporter import LiveCounter, Reporter
 from headway.spool.control import Control
@@ -30,19 +30,19 @@ class JobContext:
     fresh start. `threads` and `device` are what the job may use; the process is already limited to them.
     """
 
-    def __init__(self, folder: Path, order: JobOrder, reporter: Reporter, control: Control) -> None:
+    def __init__(
+        self, folder: Path, order: JobOrder, reporter: Reporter, control: Control, resume: Checkpoint | None = None
+    ) -> None:
         self.folder = folder
         self.job_id = order.job_id
         self.attempt = order.attempt
         self.threads = order.threads
         self.device = order.device
         self.log: Callable[..., None] = reporter.log
-        self.resume: Checkpoint | None = newest_valid(Path(path) for path in order.resume_from)
+        self.resume = resume
         self._order = order
         self._reporter = reporter
         self._control = control
-        if self.resume:
-            reporter.take_up(self.resume.standing)
 
     @contextmanager
     def phase(

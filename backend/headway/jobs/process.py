@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from headway.errors import InvalidInputError, JobStopped
+from headway.jobs.checkpoints import Checkpoint, newest_valid
 from headway.jobs.context import JobContext
 from headway.jobs.order import JobOrder
 from headway.jobs.registry import get_kind
@@ -50,15 +51,9 @@ def run_in_folder(folder: Path) -> dict[str, Any]:
     handler = SpoolLogHandler(reporter)
     logging.getLogger().addHandler(handler)
     try:
-        reporter.event(
-            EventKind.PLAN,
-            {
-                "phases": [
-                    {"name": p.name, "title": p.title, "weight": p.weight, "optional": p.optional} for p in order.phases
-                ]
-            },
-        )
-        result = _outcome(folder, order, reporter)
+        resume = newest_valid(Path(path) for path in order.resume_from)
+        reporter.event(EventKind.PLAN, plan_of(order, resume))
+        result = _outcome(folder, order, reporter, resume)
         reporter.event(EventKind.RESULT, result)
         return result
     finally:
@@ -66,11 +61,17 @@ def run_in_folder(folder: Path) -> dict[str, Any]:
         reporter.close()
 
 
-def _outcome(folder: Path, order: JobOrder, reporter: Reporter) -> dict[str, Any]:
+def plan_of(order: JobOrder, resume: Checkpoint | None) -> dict[str, Any]:
+    """The phases and how far the checkpoint is in them, in one record: nobody sees an attempt fall back to 0."""
+    phases = [{"name": p.name, "title": p.title, "weight": p.weight, "optional": p.optional} for p in order.phases]
+    return {"phases": phases, "standing": list(resume.standing) if resume else []}
+
+
+def _outcome(folder: Path, order: JobOrder, reporter: Reporter, resume: Checkpoint | None) -> dict[str, Any]:
     try:
         kind = get_kind(order.kind)
         config = kind.checked_config(order.config)
-        job = JobContext(folder, order, reporter, Control.open(folder / "control"))
+        job = JobContext(folder, order, reporter, Control.open(folder / "control"), resume)
         kind.load_run()(config, job)
         return {"outcome": "completed", "error": None}
     except JobStopped as stop:

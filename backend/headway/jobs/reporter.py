@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from headway.jobs.overhead import BUDGET_PERCENT, Overhead, Told, scratch_writer
@@ -101,11 +101,6 @@ class Reporter:
         with self._lock:
             self._flush_counters()
             return [{"phase": phase, "counters": counters} for phase, counters in self._standing.items()]
-
-    def take_up(self, standing: Sequence[Mapping[str, Any]]) -> None:
-        """Show at once how far an earlier attempt was; the phases' own counters go on from there."""
-        for payload in standing:
-            self._writer.event(EventKind.COUNTERS, dict(payload))
 
     def push(self, unit: str, current: float, total: float | None) -> LiveCounter:
         """Add an innermost counter."""

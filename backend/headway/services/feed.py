@@ -117,10 +117,11 @@ def _latest_metrics(batch: Batch) -> Iterable[MetricsLogged]:
 
 
 def _plan_set(at: float, data: Mapping[str, Any]) -> Event:
-    return PlanSet(at, tuple(PhaseSpec(**phase) for phase in data["phases"]))
+    standing = tuple(_counters_moved(at, each) for each in data.get("standing", ()))
+    return PlanSet(at, tuple(PhaseSpec(**phase) for phase in data["phases"]), standing)
 
 
-def _counters_moved(at: float, data: Mapping[str, Any]) -> Event:
+def _counters_moved(at: float, data: Mapping[str, Any]) -> CountersMoved:
     return CountersMoved(at, data["phase"], tuple(Counter(**counter) for counter in data["counters"]))
 
 

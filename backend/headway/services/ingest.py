@@ -210,7 +210,7 @@ def _checkpoint_rows(feed: Feed, events: Sequence[SpoolEvent]) -> list[dict[str,
 def _write_history(connection: Connection, feed: Feed, row: Row, snapshot: Snapshot) -> None:
     at = snapshot.updated_at
     phase_changed = snapshot.phase != feed.snapshot.phase
-    if at is None or not (phase_changed or feed.history.due(at)):
+    if at is None or snapshot.phase is None or not (phase_changed or feed.history.due(at)):
         return
     progress = row["progress"]
     journal.add_history(

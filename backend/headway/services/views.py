@@ -178,8 +178,8 @@ def job_json(row: Row) -> dict[str, Any]:
 
 
 _SAME = (
-    "id", "kind", "name", "tags", "notes", "owner", "queue", "priority", "attempt", "revision", "events_count", "config",
-    "environment", "study_id", "study_key", "depends_on", "waiting_for", "retry_of", "time_limit_seconds",
+    "id", "kind", "name", "tags", "notes", "owner", "queue", "priority", "attempt", "revision", "events_count",
+    "config", "environment", "study_id", "study_key", "depends_on", "waiting_for", "retry_of", "time_limit_seconds",
     "created_at", "queued_at", "started_at", "finished_at", "updated_at",
 )  # fmt: skip
 

@@ -10,8 +10,10 @@ import pytest
 
 from headway.domain.plan import PhaseSpec
 from headway.domain.progress import PhaseState, Snapshot, apply
+from headway.jobs.checkpoints import newest_valid
 from headway.jobs.context import JobContext
 from headway.jobs.order import JobOrder
+from headway.jobs.process import plan_of
 from headway.jobs.reporter import Reporter
 from headway.services.feed import domain_event
 from headway.spool.control import Control
@@ -35,10 +37,10 @@ def snapshots(tmp_path: Path) -> Callable[..., list[Snapshot]]:
         order = JobOrder(
             job_id="j" * 12, attempt=attempt, kind="t.k", config={}, phases=PHASES, resume_from=list(resume_from)
         )
-        plan = [{"name": p.name, "title": p.title, "weight": p.weight, "optional": p.optional} for p in PHASES]
-        reporter.event(EventKind.PLAN, {"phases": plan})
+        resume = newest_valid(map(Path, resume_from))
+        reporter.event(EventKind.PLAN, plan_of(order, resume))
         try:
-            work(JobContext(folder, order, reporter, Control.create(folder / "control")))
+            work(JobContext(folder, order, reporter, Control.create(folder / "control"), resume))
         finally:
             reporter.close()
         found = [Snapshot()]
@@ -129,6 +131,7 @@ def test_a_resumed_attempt_shows_how_far_it_is_before_it_loads_anything_and_neve
 
     snapshots(first)
     found = snapshots(second, resume_from=[str(tmp_path / "1" / "checkpoints" / "step-000000000006")])
+    assert found[1].percent_bp == 1875  # with its plan
     loading = next(snapshot for snapshot in found if snapshot.message == "loading")
     assert states(loading) == [(PhaseState.PENDING, 0.25), (PhaseState.PENDING, 0)]  # 5 of 10 were counted, of 2 rounds
     percents = [snapshot.percent_bp for snapshot in found]
