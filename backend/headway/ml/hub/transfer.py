@@ -99,8 +99,11 @@ class Transfer:
                 size.advance(count)
                 self._heed()
 
+            verified = 0
             for file in self._watcher.track(self._acquisition.files, unit="file"):
                 self._acquisition.verify(file, on_bytes)
+                verified += file.size  # a source that extracts text leaves fewer bytes than it read
+                size.current = verified
         return self._acquisition.finish()
 
     def _heed(self) -> None:

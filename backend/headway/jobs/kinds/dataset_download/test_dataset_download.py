@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from headway.spool.records import EventKind
 from tests.integration.hub_fixture import running_hub
 from tests.kind_runs import Example, run_kind
 from tests.tiny_models import some_text
@@ -52,6 +53,9 @@ def test_the_prose_of_python_is_there_on_every_machine(tmp_path: Path):
     assert ran.artifacts["dataset"]["license"] == "PSF-2.0"
     texts = list(ran.outputs["dataset"].rglob("*.txt"))
     assert sum(path.stat().st_size for path in texts) > 1_000_000
+    last = ran.of(EventKind.COUNTERS)[-1]
+    assert last["phase"] == "verifying"
+    assert last["counters"][0]["current"] == last["counters"][0]["total"]  # of what was read, though less is kept
 
 
 def test_a_cancelled_download_declares_nothing(tmp_path):
