@@ -46,10 +46,15 @@ LACK = """
           AND h.memory_mb >= coalesce((j.resources->>'memory_mb')::int, 0)
           AND (coalesce((j.resources->>'gpus_optional')::bool, false)
                OR jsonb_array_length(w.gpus) >= coalesce((j.resources->>'gpus')::int, 0)))
-    THEN ARRAY['a host with ' || CASE WHEN coalesce((j.resources->>'gpus_optional')::bool, false) THEN ''
-        WHEN (j.resources->>'gpus')::int = 1 THEN '1 GPU and '
-        WHEN (j.resources->>'gpus')::int > 1 THEN (j.resources->>'gpus') || ' GPUs and ' ELSE '' END
-        || (j.resources->>'memory_mb') || ' MB of memory']
+    THEN ARRAY['a host with ' || array_to_string(ARRAY[
+        CASE WHEN coalesce((j.resources->>'gpus_optional')::bool, false) THEN NULL
+             WHEN (j.resources->>'gpus')::int = 1 THEN '1 GPU'
+             WHEN (j.resources->>'gpus')::int > 1 THEN (j.resources->>'gpus') || ' GPUs' END,
+        CASE WHEN NOT EXISTS (
+            SELECT 1 FROM workers w JOIN hosts h ON h.name = w.host
+            WHERE coalesce((w.slots->>j.queue)::int, 0) > 0 AND w.last_seen_at > now() - interval '30 seconds'
+              AND h.memory_mb >= coalesce((j.resources->>'memory_mb')::int, 0))
+        THEN (j.resources->>'memory_mb') || ' MB of memory' END], ' and ')]
     ELSE CAST('{}' AS text[]) END"""
 
 

@@ -53,7 +53,7 @@ _ADD_HOST_SAMPLE = text(
     "INSERT INTO host_samples (host, seconds, at, gauges) VALUES (:host, 0, now(), :gauges)"
 ).bindparams(bindparam("gauges", type_=JSONB))
 _RUNNING = text("""
-SELECT j.id AS job_id, j.attempt, a.process_group AS leader, coalesce((j.resources->>'gpus')::int, 0) AS gpus
+SELECT j.id AS job_id, j.attempt, a.process_group AS leader, jsonb_array_length(a.gpus) AS gpus
 FROM jobs j JOIN attempts a ON a.job_id = j.id AND a.number = j.attempt
 WHERE j.lease_owner = :worker AND j.state IN ('running', 'pausing', 'cancelling') AND a.process_group IS NOT NULL
 """)

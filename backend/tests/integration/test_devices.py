@@ -181,7 +181,8 @@ def test_kind_that_uses_a_gpu_if_there_is_one_runs_on_a_cpu_host_too(installatio
 @pytest.mark.parametrize(
     ("resources", "said"),
     [
-        ({"gpus": 5}, "a host with 5 GPUs and 128 MB of memory"),
+        ({"gpus": 5}, "a host with 5 GPUs"),
+        ({"gpus": 1, "memory_mb": 65_000}, "a host with 1 GPU and 65000 MB of memory"),
         ({"gpus": 0, "memory_mb": 65_000}, "a host with 65000 MB of memory"),
         ({"gpus": 9, "gpus_optional": True}, None),
         ({"gpus": 4}, None),

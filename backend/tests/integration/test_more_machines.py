@@ -6,8 +6,7 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -19,24 +18,9 @@ from headway.services.locate_files import attempt_folder, pulled_folder
 from headway.storage.ids import new_id
 from headway.workers.pull import Wanted, pull
 from tests.installation import Installation, open_installation, wait_until
-from tests.integration.api_server import Server, make_settings, serving
+from tests.machines import TOKEN, Machine, machine
 
 LONG = {"steps": 100_000, "step_seconds": 0.01, "inner": 4, "checkpoint_every": 20}
-TOKEN = "test-token"
-
-
-@dataclass(frozen=True)
-class Machine:
-    """A host of the test: its name, its data directory, its API."""
-
-    name: str
-    data_dir: Path
-    server: Server
-
-    @property
-    def environment(self) -> dict[str, str]:
-        """What makes a worker one of this host."""
-        return {"HEADWAY_HOST_NAME": self.name, "HEADWAY_DATA_DIR": str(self.data_dir)}
 
 
 @pytest.fixture(scope="module")
@@ -54,26 +38,6 @@ def machines(installation: Installation, tmp_path_factory: pytest.TempPathFactor
             for name in ("alder", "birch")
         ]
         yield made[0], made[1]
-
-
-@contextmanager
-def machine(installation: Installation, name: str, data_dir: Path) -> Iterator[Machine]:
-    """A host whose API others reach."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    settings = make_settings(
-        data_dir,
-        installation.environment["HEADWAY_DATABASE_URL"],
-        installation.environment["HEADWAY_REDIS_URL"],
-        headway_host_name=name,
-        headway_advertised_url=f"http://127.0.0.1:{port}",
-        headway_token=TOKEN,
-    )
-    with serving(settings, port) as server:
-        seen = "SELECT url FROM file_servers WHERE host = %s"
-        wait_until(lambda: installation.query(seen, name), what="the address of its files")
-        yield Machine(name, data_dir, server)
 
 
 def make_artifact(installation: Installation, maker: Machine, files: dict[str, bytes]) -> str:
