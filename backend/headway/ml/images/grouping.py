@@ -34,7 +34,9 @@ def group(vectors: Floats, least: int) -> Groups:
     count = len(vectors)
     if count <= least:
         return Groups([], list(range(count)))
-    model: Any = HDBSCAN(min_cluster_size=least, min_samples=min(2, least), cluster_selection_method="leaf")
+    # leaves: groups of one density each, where the excess of mass would make one group of all that is not apart
+    settings: dict[str, Any] = {"min_samples": min(2, least), "cluster_selection_method": "leaf", "copy": True}
+    model: Any = HDBSCAN(min_cluster_size=least, **settings)
     model.fit(_reduced(vectors))
     labels, sureness = np.asarray(model.labels_), np.asarray(model.probabilities_)
     members = [_most_typical_first(np.flatnonzero(labels == label), sureness) for label in range(labels.max() + 1)]

@@ -1,0 +1,139 @@
+"""Image sessions over HTTP: the unified view of a live session, a session restarted, and the files of an artifact."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from headway.jobs.kinds.images_index.test_images_index import QUICK, variants
+from tests.installation import Installation, open_installation, wait_until
+from tests.integration.api_server import Server, serving
+
+WEIGHTS = {"training": 30, "faceDetection": 65, "clustering": 5}
+WAIT_SECONDS = 100.0
+
+
+@pytest.fixture(scope="module")
+def installation(postgres_url: str, redis_url: str) -> Iterator[Installation]:
+    with open_installation(postgres_url, redis_url) as opened:
+        opened.start_worker("gpu")
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def server(installation: Installation) -> Iterator[Server]:
+    with serving(installation.settings) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def http(server: Server) -> Iterator[httpx.Client]:
+    with server.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def watched(installation: Installation, http: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A whole session, and every state of its unified view that was seen while it ran."""
+    pictures = variants(tmp_path_factory.mktemp("images") / "pictures")
+    job_id = installation.submit("images.index", QUICK | {"path": str(pictures)}, name="Photos")
+    seen: list[dict[str, Any]] = []
+
+    def over() -> bool:
+        view = http.get(f"/api/v1/training/sessions/{job_id}/progress-unified").json()
+        if not seen or seen[-1] != view:
+            seen.append(view)
+        return view["overallStatus"] in ("completed", "failed", "cancelled")
+
+    wait_until(over, WAIT_SECONDS, "the end of the session")
+    assert seen[-1]["overallStatus"] == "completed", installation.job(job_id)
+    return job_id, seen
+
+
+def artifact_of(http: httpx.Client, job_id: str) -> dict[str, Any]:
+    items = http.get("/api/v1/artifacts", params={"type": "images"}).json()["items"]
+    return next(item for item in items if item["job_id"] == job_id)
+
+
+def test_unified_view_follows_a_live_session(watched: Any) -> None:
+    job_id, seen = watched
+    fields = {"name", "status", "progress", "etaSeconds", "startedAt", "completedAt", "error"}
+    for view in seen:
+        assert view.keys() == {"sessionId", "overallStatus", "overallProgress", "phases"}
+        assert view["sessionId"] == job_id
+        assert list(view["phases"]) == list(WEIGHTS)
+        for phase in view["phases"].values():
+            assert phase is None or (phase.keys() == fields and phase["error"] is None)
+    running = [view for view in seen if all(view["phases"].values())]
+    currents = [view["overallProgress"]["currentPhase"] for view in running]
+    order = list(dict.fromkeys(current for current in currents if current))
+    assert order == list(WEIGHTS)
+    embedding = [view["phases"]["training"]["progress"] for view in running]
+    assert {each["total"] for each in embedding if each["total"] is not None} == {13}
+    percents = [view["overallProgress"]["percentage"] for view in running]
+    assert percents == sorted(percents)
+
+
+def test_percent_is_that_of_the_fixed_weights(watched: Any) -> None:
+    for view in watched[1]:
+        if view["overallStatus"] == "running" and all(view["phases"].values()):
+            shares = (view["phases"][key]["progress"]["percentage"] * weight for key, weight in WEIGHTS.items())
+            assert view["overallProgress"]["percentage"] == pytest.approx(sum(shares) / 100, abs=0.02)
+
+
+def test_finished_session_is_complete_in_every_phase(watched: Any, http: httpx.Client) -> None:
+    last = watched[1][-1]
+    assert last["overallProgress"]["percentage"] == 100
+    for phase in last["phases"].values():
+        assert phase["status"] == "completed"
+        assert phase["startedAt"] <= phase["completedAt"]
+    older = http.get(f"/api/v1/training/sessions/{watched[0]}/progress").json()
+    assert older["progress"] == {"current": 13, "total": 13, "percentage": 100}
+
+
+def test_retry_restarts_from_a_phase_and_reuses_those_before(
+    watched: Any, http: httpx.Client, installation: Installation
+) -> None:
+    body = {"config": {"restart_from": "face_detection"}}
+    again = http.post(f"/api/v1/jobs/{watched[0]}/retry", json=body).json()
+    installation.wait_state(again["id"], "completed", timeout=WAIT_SECONDS)
+    meta = artifact_of(http, again["id"])["meta"]
+    assert meta["embedding"]["reused"] == 13
+    assert meta["face_detection"]["reused"] == 0
+    assert meta["clustering"] == artifact_of(http, watched[0])["meta"]["clustering"]
+
+
+def test_files_of_an_artifact_are_read_by_their_path(watched: Any, http: httpx.Client) -> None:
+    url = f"/api/v1/artifacts/{artifact_of(http, watched[0])['id']}/file"
+    clusters = http.get(url, params={"path": "clusters.json"})
+    assert [group["size"] for group in clusters.json()["pictures"]["groups"]] == [4, 4, 4]
+    sheet = http.get(url, params={"path": clusters.json()["pictures"]["groups"][0]["sheet"]})
+    assert sheet.headers["Content-Type"] == "image/jpeg"
+    assert sheet.content.startswith(b"\xff\xd8")
+    saved = http.get(url, params={"path": "vectors.npy"})
+    assert saved.headers["Content-Disposition"] == "attachment"
+    assert saved.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["../../token", "/etc/passwd", "thumbs", "no/such.json", "thumbs/../../../token", "leads-out.json", "a\x01b"],
+)
+def test_nothing_outside_an_artifact_is_read(watched: Any, http: httpx.Client, path: str) -> None:
+    artifact = artifact_of(http, watched[0])
+    link = Path(artifact["path"]) / "leads-out.json"
+    if not os.path.lexists(link):
+        link.symlink_to("/etc/passwd")
+    answer = http.get(f"/api/v1/artifacts/{artifact['id']}/file", params={"path": path})
+    assert answer.status_code == 404, answer.text
+
+
+def test_files_need_a_token(watched: Any, http: httpx.Client, server: Server) -> None:
+    url = f"/api/v1/artifacts/{artifact_of(http, watched[0])['id']}/file"
+    with server.client("") as nobody:
+        assert nobody.get(url, params={"path": "clusters.json"}).status_code == 401
