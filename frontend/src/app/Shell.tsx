@@ -1,5 +1,5 @@
 import { ActionIcon, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import { IconActivity, IconAdjustmentsHorizontal, IconBox, IconChartLine, IconListDetails, IconMoon, IconPlus, IconServer2, IconSitemap, IconSun } from "@tabler/icons-react";
+import { IconActivity, IconAdjustmentsHorizontal, IconBox, IconChartLine, IconListDetails, IconMoon, IconPhoto, IconPlus, IconServer2, IconSitemap, IconSun } from "@tabler/icons-react";
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import { ConnectionIndicator } from "@/components/ui/ConnectionIndicator";
@@ -12,6 +12,7 @@ const PAGES = [
   { to: "/studies", label: "Studies", Icon: IconSitemap },
   { to: "/submit", label: "New job", Icon: IconPlus },
   { to: "/strategies", label: "Strategies", Icon: IconChartLine },
+  { to: "/images", label: "Images", Icon: IconPhoto },
   { to: "/artifacts", label: "Artifacts", Icon: IconBox },
   { to: "/operations", label: "Operations", Icon: IconActivity },
   { to: "/system", label: "System", Icon: IconServer2 },

@@ -7,6 +7,8 @@ const root = createRootRoute({ component: Shell, notFoundComponent: NotFound });
 
 const text = (value: unknown): string | undefined => (typeof value === "string" && value ? value : undefined);
 
+const whole = (value: unknown): number | undefined => (Number.isInteger(value) ? (value as number) : undefined);
+
 const index = createRoute({
   getParentRoute: () => root,
   path: "/",
@@ -100,6 +102,23 @@ const configuration = createRoute({
   component: lazyRouteComponent(() => import("./routes/configuration"), "ConfigurationRoute"),
 });
 
+const imageSessions = createRoute({
+  getParentRoute: () => root,
+  path: "/images",
+  component: lazyRouteComponent(() => import("@/features/images/components/SessionsPage"), "SessionsPage"),
+});
+
+const imageSession = createRoute({
+  getParentRoute: () => root,
+  path: "/images/$id",
+  validateSearch: (search: Record<string, unknown>): { of?: "faces"; group?: number; picture?: number } => ({
+    of: search.of === "faces" ? "faces" : undefined,
+    group: whole(search.group),
+    picture: whole(search.picture),
+  }),
+  component: lazyRouteComponent(() => import("./routes/imageSession"), "ImageSession"),
+});
+
 const system = createRoute({
   getParentRoute: () => root,
   path: "/system",
@@ -112,7 +131,7 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import("@/features/settings/components/SettingsPage"), "SettingsPage"),
 });
 
-const routeTree = root.addChildren([index, trainings, job, again, compare, studies, study, submit, submitKind, strategies, configuration, artifacts, operations, system, settings]);
+const routeTree = root.addChildren([index, trainings, job, again, compare, studies, study, submit, submitKind, strategies, configuration, imageSessions, imageSession, artifacts, operations, system, settings]);
 
 export const router = createRouter({
   routeTree,
