@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headway.ml.sae.topk import StepResult, TopKObjective, topk_step
+from headway.ml.sae.objective import StepResult
+from headway.ml.sae.topk import TopKObjective, topk_step
 from headway.ml.sae.weights import Weights, geometric_median, initial_weights
 
 
@@ -79,8 +80,8 @@ def test_float32_gradients_at_working_size_agree_with_dense_float64():
 def test_encoding_in_blocks_changes_nothing(monkeypatch):
     weights, rows = problem(3, 50, 12, 40)
     whole = topk_step(weights, rows, TopKObjective(5, 4), torch.arange(10))
-    monkeypatch.setattr("headway.ml.sae.topk.ENCODE_BLOCK_ELEMENTS", 40 * 7)
-    monkeypatch.setattr("headway.ml.sae.topk.LEAST_BLOCK_ROWS", 1)
+    monkeypatch.setattr("headway.ml.sae.sparse.ENCODE_BLOCK_ELEMENTS", 40 * 7)
+    monkeypatch.setattr("headway.ml.sae.sparse.LEAST_BLOCK_ROWS", 1)
     blocks = topk_step(weights, rows, TopKObjective(5, 4), torch.arange(10))
     for mine, reference in zip(blocks.gradients, whole.gradients, strict=True):
         torch.testing.assert_close(mine, reference, rtol=1e-12, atol=1e-12)

@@ -17,8 +17,9 @@ EPSILON = 1e-8
 class Adam:
     """The moments of some parameters. `state` holds `step`, `exp_avg` and `exp_avg_sq` of each, in their order."""
 
-    def __init__(self, parameters: Sequence[Tensor]) -> None:
+    def __init__(self, parameters: Sequence[Tensor], betas: tuple[float, float] = BETAS) -> None:
         self._parameters = list(parameters)
+        self._betas = betas
         self.state = [
             {
                 "step": torch.zeros((), dtype=torch.float32, device=parameter.device),
@@ -41,10 +42,17 @@ class Adam:
             [],
             steps,
             lr=lr,
-            beta1=BETAS[0],
-            beta2=BETAS[1],
+            beta1=self._betas[0],
+            beta2=self._betas[1],
             weight_decay=0.0,
             eps=EPSILON,
             amsgrad=False,
             maximize=False,
         )
+
+    def forget(self, rows: Tensor, count: int) -> None:
+        """Reset the moments of `rows` in every parameter that has `count` rows."""
+        for parameter, state in zip(self._parameters, self.state, strict=True):
+            if len(parameter) == count:
+                state["exp_avg"][rows] = 0
+                state["exp_avg_sq"][rows] = 0

@@ -12,7 +12,7 @@ from headway.ml.sae.trainer import SaeTrainer
 
 
 class Evaluation(NamedTuple):
-    """Over all rows together: `fvu` against the rows' own mean, `l0`, `cosine` of row and reconstruction.
+    """Over all rows together: `fvu` against the rows' own mean, `l0`, `cosine` of row (or target) and reconstruction.
 
     `dead_fraction` is the share of features that fired in no row, `dense_fraction` of those in over 10 % of them.
     """
@@ -26,14 +26,18 @@ class Evaluation(NamedTuple):
 
 
 @torch.no_grad()
-def evaluate(trainer: SaeTrainer, batches: Iterable[Tensor]) -> Evaluation:
-    """Evaluate on batches of rows [batch, d_in]; at least one row. Sums are kept in float64."""
+def evaluate(trainer: SaeTrainer, batches: Iterable[Tensor | tuple[Tensor, Tensor]]) -> Evaluation:
+    """Evaluate on batches of rows [batch, d_in], a transcoder on pairs of rows and targets; at least one row.
+
+    Sums are kept in float64.
+    """
     rows, squared, cosine = 0, 0.0, 0.0
     total: Tensor | None = None
     power = 0.0
     firings = torch.zeros_like(trainer.rows_since_fired)
-    for batch in batches:
-        rebuilt, fired = trainer.reconstruct(batch)
+    for each in batches:
+        inputs, batch = each if isinstance(each, tuple) else (each, each)
+        rebuilt, fired = trainer.reconstruct(inputs)
         squared += (rebuilt - batch).double().square().sum().item()
         cosine += torch.nn.functional.cosine_similarity(rebuilt, batch).double().sum().item()
         power += batch.double().square().sum().item()

@@ -4,9 +4,30 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from headway.jobs.kind import KindConfig, artifact_input
+from headway.ml.sae.names import Architecture
+
+
+class SaeSpec(BaseModel):
+    """One of several SAEs that share a read: what differs from the fields of the same names around it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(
+        default="",
+        title="Name",
+        description="In metrics and folders; empty takes the architecture and the place in the list.",
+        pattern=r"^[a-zA-Z0-9_-]{0,40}$",
+    )
+    architecture: Architecture | None = Field(default=None, title="Architecture")
+    k: int | None = Field(default=None, title="k", ge=1, le=4096)
+    coefficient: float | None = Field(default=None, title="Sparsity coefficient", ge=0, le=1e6)
+    expansion: int | None = Field(default=None, title="Expansion", ge=1, le=512)
+    d_sae: int | None = Field(default=None, title="Features", ge=2, le=4_194_304)
+    lr: float | None = Field(default=None, title="Learning rate", gt=0, le=1)
+    seed: int | None = Field(default=None, title="Seed", description="Of the weights alone.", ge=0, lt=2**32)
 
 
 class SaeTrainConfig(KindConfig):
@@ -18,6 +39,39 @@ class SaeTrainConfig(KindConfig):
         title="Layers",
         description="Train one SAE for each of these layers from the same read; empty takes all layers stored.",
         max_length=64,
+    )
+    hook: str | None = Field(
+        default=None,
+        title="Hook",
+        description="Which of a layer's activations, where the store holds several; empty takes the first of each.",
+        max_length=100,
+    )
+    architecture: Architecture = Field(
+        default="topk",
+        title="Architecture",
+        description="TopK, BatchTopK and Matryoshka fire a set number of features; ReLU, JumpReLU and Gated pay for "
+        "each by the sparsity coefficient; transcoders make the activations of another hook or layer.",
+    )
+    saes: list[SaeSpec] | None = Field(
+        default=None,
+        title="Several SAEs",
+        description="Train each of these on every layer from one read of the activations; what one leaves out is "
+        "taken from this form. Empty trains one a layer.",
+        min_length=1,
+        max_length=64,
+    )
+    target_hook: str | None = Field(
+        default=None,
+        title="Target hook",
+        description="For transcoders: the hook whose activations shall come out; empty takes the same hook.",
+        max_length=100,
+    )
+    target_layers_on: int = Field(
+        default=0,
+        title="Target layers on",
+        description="For transcoders: how many layers further on the target lies.",
+        ge=0,
+        le=1000,
     )
     expansion: int = Field(
         default=8,
@@ -33,7 +87,42 @@ class SaeTrainConfig(KindConfig):
         ge=2,
         le=4_194_304,
     )
-    k: int = Field(default=32, title="k", description="Features that may fire for one row.", ge=1, le=4096)
+    k: int = Field(
+        default=32,
+        title="k",
+        description="Features that fire for one row (BatchTopK and Matryoshka: on average) in the TopK kinds.",
+        ge=1,
+        le=4096,
+    )
+    coefficient: float | None = Field(
+        default=None,
+        title="Sparsity coefficient",
+        description="What ReLU, Gated and transcoders pay for a unit of a code (empty: 5), JumpReLU for each feature "
+        "that fires (empty: 1).",
+        ge=0,
+        le=1e6,
+    )
+    sparsity_warmup: float = Field(
+        default=0.05,
+        title="Sparsity warm-up",
+        description="The first part of the training over which the sparsity coefficient rises from 0.",
+        ge=0,
+        le=1,
+    )
+    bandwidth: float = Field(
+        default=0.001,
+        title="JumpReLU's bandwidth",
+        description="How near to its threshold a feature must be to move it, for rows of mean square 1.",
+        gt=0,
+        le=1,
+    )
+    prefixes: list[Annotated[float, Field(gt=0, lt=1)]] = Field(
+        default=[1 / 32, 3 / 32, 7 / 32, 15 / 32],
+        title="Matryoshka's inner dictionaries",
+        description="Shares of the features that must do without the rest, rising.",
+        min_length=1,
+        max_length=32,
+    )
     batch_rows: int = Field(
         default=4096, title="Rows in a batch", description="Rows of activations in one step.", ge=2, le=1_048_576
     )
@@ -83,10 +172,39 @@ class SaeTrainConfig(KindConfig):
         description="A feature that has not fired for so many rows counts as dead.",
         ge=1,
     )
+    resample_every_steps: int | None = Field(
+        default=None,
+        title="Resample every",
+        description="Steps between two new starts of dead features in the first half of the training, for ReLU with "
+        "unit norm and Gated; empty takes an eighth of all steps, 0 turns it off.",
+        ge=0,
+        le=10_000_000,
+    )
+    ema_decay: float = Field(
+        default=0,
+        title="Averaged weights",
+        description="Decay of an average of the weights that is evaluated and saved in their place; 0 turns it off.",
+        ge=0,
+        lt=1,
+    )
+    patience_steps: int | None = Field(
+        default=None,
+        title="Patience",
+        description="Ends the training when no SAE's unexplained variance (FVU) got better for so many steps.",
+        ge=1,
+        le=10_000_000,
+    )
+    least_improvement: float = Field(
+        default=1e-3,
+        title="Least improvement",
+        description="A fall of the FVU by less than this share is none; it is averaged over about 100 steps.",
+        ge=0,
+        le=1,
+    )
     encode_dtype: Literal["float32", "bfloat16"] = Field(
         default="float32",
         title="Encode in",
-        description="bfloat16 makes a step about a quarter faster on CPUs and GPUs that have it.",
+        description="bfloat16 makes a TopK kind's step about a quarter faster on CPUs and GPUs that have it.",
     )
     bias: Literal["geometric_median", "mean", "zeros"] = Field(
         default="geometric_median", title="Initial bias", description="Where the decoder's bias starts."

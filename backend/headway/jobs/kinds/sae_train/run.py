@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from headway.jobs.context import JobContext
 from headway.jobs.keeper import Keeper
 from headway.jobs.kinds.sae_train.config import SaeTrainConfig
-from headway.jobs.kinds.sae_train.plan import Plan, make_plan
+from headway.jobs.kinds.sae_train.patience import Patience
+from headway.jobs.kinds.sae_train.plan import Plan, SaePlan, make_plan
 from headway.ml import rng
 from headway.ml.activations.reader import Indices
 from headway.ml.sae.evaluate import Evaluation, evaluate
 from headway.ml.sae.saelens import save_sae
-from headway.ml.sae.trainer import SaeTrainer, StepMetrics
+from headway.ml.sae.trainer import DivergedError, SaeTrainer, StepMetrics
 
 SAMPLE_ROWS = 8192
 STATE_FILE = "state.json"
@@ -41,22 +43,35 @@ def run(config: SaeTrainConfig, job: JobContext) -> None:
         training.save(evaluations)
 
 
+class _Rows:
+    """The rows of every hook that is read, scaled; each hook is read once however many SAEs take it."""
+
+    def __init__(self, plan: Plan, device: str) -> None:
+        self._device = device
+        self._readers = {name: (plan.reader(entry), plan.scale(entry)) for name, entry in plan.entries().items()}
+
+    def read(self, indices: Indices, only: SaePlan | None = None) -> dict[str, Tensor]:
+        """Rows [n, d_in] of each hook by its name; of the hooks of one SAE where it is named."""
+        names = self._readers if only is None else [entry.name for entry in (only.entry, only.target) if entry]
+        found = {name: self._readers[name] for name in names}
+        return {name: reader.gather(indices, scale).to(self._device) for name, (reader, scale) in found.items()}
+
+
 class _Training:
-    """The trainers of one job, one a layer, fed the same rows in step."""
+    """The trainers of one job, fed the same rows in step."""
 
     def __init__(self, config: SaeTrainConfig, job: JobContext) -> None:
         self._config, self._job = config, job
         self._plan: Plan = make_plan(config, job.input("activations"))
-        self._readers = {entry.layer: self._plan.reader(entry) for entry in self._plan.hooks}
-        self._scales = {
-            entry.layer: math.sqrt(self._plan.d_in) / entry.statistics.mean_norm for entry in self._plan.hooks
-        }
+        self._rows = _Rows(self._plan, job.device)
+        self._saes = {sae.name: sae for sae in self._plan.saes}
+        self._patience = Patience(config.patience_steps, config.least_improvement)
         if job.resume:
             self._trainers = self._load(job.resume.path)
         else:
             rng.seed_all(config.seed)
-            self._trainers = {layer: self._fresh(layer) for layer in self._readers}
-        self._last_metrics: dict[int, StepMetrics] = {}
+            self._trainers = self._fresh()
+        self._last_metrics: dict[str, StepMetrics] = {}
         self._keeper = Keeper(job, every_steps=config.checkpoint_every_steps)
 
     @property
@@ -64,16 +79,19 @@ class _Training:
         """Steps done; with the seed it tells the order and the place in it."""
         return next(iter(self._trainers.values())).step_number
 
-    def _fresh(self, layer: int) -> SaeTrainer:
+    def _fresh(self) -> dict[str, SaeTrainer]:
         first = next(self._plan.order.epoch(0))[:SAMPLE_ROWS]
-        self._job.say(f"Layer {layer}: {self._plan.trainer.d_sae} features from {len(first)} rows")
-        return SaeTrainer.fresh(self._plan.trainer, self._rows(layer, first), self._config.seed, self._config.bias)
-
-    def _rows(self, layer: int, indices: Indices) -> torch.Tensor:
-        return self._readers[layer].gather(indices, self._scales[layer]).to(self._job.device)
+        rows = self._rows.read(first)
+        found: dict[str, SaeTrainer] = {}
+        for name, sae in self._saes.items():
+            self._job.say(f"{name}: {sae.trainer.d_sae} features from {len(first)} rows")
+            targets = rows[sae.target.name] if sae.target else None
+            bias = self._config.bias
+            found[name] = SaeTrainer.fresh(sae.trainer, rows[sae.entry.name], sae.config.seed, bias, targets)
+        return found
 
     def train(self) -> None:
-        """All epochs that are left, each a fresh shuffle."""
+        """All epochs that are left, each a fresh shuffle; fewer when patience runs out."""
         per_epoch = self._plan.order.batches_per_epoch
         first_epoch = self._step // per_epoch
         epochs = range(first_epoch, math.ceil(self._plan.total_steps / per_epoch))
@@ -83,26 +101,37 @@ class _Training:
             batches = self._batches(epoch, done, total)
             for indices in self._job.track(batches, unit="step", start=done, total=total):
                 self._one_step(indices)
+            if self._patience.is_out:
+                self._job.say(f"Ended after {self._step} of {self._plan.total_steps} steps: no SAE gets better")
+                break
 
     def _batches(self, epoch: int, first: int, end: int) -> Iterator[Indices]:
         for number, indices in enumerate(self._plan.order.epoch(epoch, first), first):
-            if number >= end:
+            if number >= end or self._patience.is_out:
                 return
             yield indices
 
     def _one_step(self, indices: Indices) -> None:
         started = time.perf_counter()
-        for layer, trainer in self._trainers.items():
-            self._last_metrics[layer] = trainer.step(self._rows(layer, indices))
+        rows = self._rows.read(indices)
+        for name, sae in self._saes.items():
+            self._last_metrics[name] = self._train_one(name, rows[sae.entry.name], sae, rows)
         rate = len(indices) / (time.perf_counter() - started)
-        for layer, metrics in self._last_metrics.items():
-            self._log(layer, metrics._asdict() | {"rows_per_s": rate})
+        for name, metrics in self._last_metrics.items():
+            self._log(name, metrics._asdict() | {"rows_per_s": rate})
+        self._patience.see({name: metrics.fvu for name, metrics in self._last_metrics.items()})
         self._heed_requests()
 
-    def _log(self, layer: int, metrics: dict[str, float], family: str = "") -> None:
-        """One SAE's metrics are named plainly; several are told apart by their layer."""
-        prefix = family + (f"layer{layer}/" if len(self._trainers) > 1 else "")
-        self._job.log(self._step, **{prefix + name: value for name, value in metrics.items()})
+    def _train_one(self, name: str, rows: Tensor, sae: SaePlan, read: Mapping[str, Tensor]) -> StepMetrics:
+        try:
+            return self._trainers[name].step(rows, read[sae.target.name] if sae.target else None)
+        except DivergedError as error:
+            raise DivergedError(f"{name}: {error}") from error
+
+    def _log(self, name: str, metrics: Mapping[str, float | None], family: str = "") -> None:
+        """One SAE's metrics are named plainly; several are told apart by their layer and name."""
+        prefix = family + self._saes[name].prefix
+        self._job.log(self._step, **{prefix + key: value for key, value in metrics.items() if value is not None})
 
     def _heed_requests(self) -> None:
         first = next(iter(self._last_metrics.values()))
@@ -110,49 +139,60 @@ class _Training:
             self._step,
             self._save_state,
             metrics={"loss": first.loss, "fvu": first.fvu},
-            last=self._step == self._plan.total_steps,
+            last=self._step == self._plan.total_steps or self._patience.is_out,
         )
 
     def _save_state(self, folder: Path) -> None:
-        for layer, trainer in self._trainers.items():
-            trainer.save(folder / _state_name(layer))
-        (folder / STATE_FILE).write_text(json.dumps({"step": self._step, "rng": rng.capture()}))
+        for name, trainer in self._trainers.items():
+            trainer.save(folder / f"{name}.safetensors")
+        state = {"step": self._step, "rng": rng.capture(), "patience": self._patience.state}
+        (folder / STATE_FILE).write_text(json.dumps(state))
 
-    def _load(self, folder: Path) -> dict[int, SaeTrainer]:
+    def _load(self, folder: Path) -> dict[str, SaeTrainer]:
         self._job.say(f"Going on from {folder.name}")
-        rng.restore(json.loads((folder / STATE_FILE).read_text())["rng"])
+        state = json.loads((folder / STATE_FILE).read_text())
+        rng.restore(state["rng"])
+        self._patience.state = state["patience"]
         return {
-            layer: SaeTrainer.load(self._plan.trainer, folder / _state_name(layer), self._job.device)
-            for layer in self._readers
+            name: SaeTrainer.load(sae.trainer, folder / f"{name}.safetensors", self._job.device)
+            for name, sae in self._saes.items()
         }
 
-    def evaluate(self) -> dict[int, Evaluation]:
+    def evaluate(self) -> dict[str, Evaluation]:
         """Every SAE on the held-out rows; logged as `eval/...`."""
-        found: dict[int, Evaluation] = {}
-        for layer, trainer in self._job.track(self._trainers.items(), unit="SAE", total=len(self._trainers)):
-            found[layer] = evaluate(trainer, self._held_out_rows(layer))
-            self._log(layer, found[layer]._asdict(), "eval/")
+        found: dict[str, Evaluation] = {}
+        for name, trainer in self._job.track(self._trainers.items(), unit="SAE", total=len(self._trainers)):
+            found[name] = evaluate(trainer, self._held_out_rows(self._saes[name]))
+            self._log(name, found[name]._asdict(), "eval/")
         return found
 
-    def _held_out_rows(self, layer: int) -> Iterator[torch.Tensor]:
+    def _held_out_rows(self, sae: SaePlan) -> Iterator[Tensor | tuple[Tensor, Tensor]]:
         for indices in self._job.track(self._plan.held_out_batches(), unit="batch"):
             self._job.stop_if_asked()
-            yield self._rows(layer, indices)
+            rows = self._rows.read(indices, sae)
+            yield (rows[sae.entry.name], rows[sae.target.name]) if sae.target else rows[sae.entry.name]
 
-    def save(self, evaluations: dict[int, Evaluation]) -> None:
-        """One SAELens folder a layer, and the artifact with the figures a reader wants first."""
+    def save(self, evaluations: Mapping[str, Evaluation]) -> None:
+        """One SAELens folder an SAE, and the artifact with the figures a reader wants first."""
         folder = self._job.output("sae")
         saes: list[dict[str, object]] = []
-        for entry in self._job.track(self._plan.hooks, unit="SAE"):
-            trainer, scale = self._trainers[entry.layer], self._scales[entry.layer]
-            metadata = self._plan.metadata(entry)
-            save_sae(folder / entry.name, trainer.weights, k=self._config.k, scale=scale, metadata=metadata)
-            figures = evaluations.get(entry.layer) or self._last_metrics.get(entry.layer)
-            saes.append({"layer": entry.layer, "folder": entry.name, **(figures._asdict() if figures else {})})
+        for sae in self._job.track(self._plan.saes, unit="SAE"):
+            self._save_one(folder / sae.name, sae)
+            figures = evaluations.get(sae.name) or self._last_metrics.get(sae.name)
+            about = {"layer": sae.entry.layer, "hook": sae.entry.hook, "folder": sae.name} | sae.summary()
+            saes.append(about | (figures._asdict() if figures else {}))
         rows = self._step * self._config.batch_rows
-        meta = {"d_in": self._plan.d_in, "d_sae": self._plan.trainer.d_sae, "k": self._config.k, "rows": rows}
-        self._job.artifact("sae", meta=meta | {"name": f"TopK {self._plan.model_name}", "saes": saes})
+        first = self._plan.saes[0]
+        kinds = " and ".join(dict.fromkeys(sae.config.architecture for sae in self._plan.saes))
+        meta = {"d_in": self._plan.d_in, "d_sae": first.trainer.d_sae, "k": first.config.k, "rows": rows}
+        self._job.artifact("sae", meta=meta | {"name": f"{kinds} {self._plan.model_name}", "saes": saes})
 
-
-def _state_name(layer: int) -> str:
-    return f"layer{layer:02d}.safetensors"
+    def _save_one(self, folder: Path, sae: SaePlan) -> None:
+        save_sae(
+            folder,
+            sae.trainer.objective,
+            self._trainers[sae.name].best,
+            scale=self._plan.scale(sae.entry),
+            target_scale=self._plan.scale(sae.target) if sae.target else None,
+            metadata=self._plan.metadata(sae),
+        )

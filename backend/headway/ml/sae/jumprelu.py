@@ -1,0 +1,85 @@
+"""JumpReLU: a threshold for each feature, learned through a pseudo-derivative of the jump.
+
+Rajamanoharan, Lieberum et al. 2024, "Jumping ahead: improving reconstruction fidelity with JumpReLU SAEs":
+
+    π = ReLU(x W_encᵀ + b_enc)      z = π · H(π - θ)      loss = mean over rows of ‖z W_dec + b_dec - x‖² + λ ‖z‖₀
+
+with θ = exp(log θ) learned, and with the rectangle kernel K of width ε
+
+    ∂z/∂θ = -(θ/ε) K((π - θ)/ε)      ∂H(π - θ)/∂θ = -(1/ε) K((π - θ)/ε)
+
+Decoder rows have norm 1, Adam's first decay is 0, λ rises linearly. The paper's θ = ε = 0.001 are for rows of mean
+square 1; ours have d_in, so both are multiplied by its root.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from headway.ml.sae.dense import dense_codes, dense_step
+from headway.ml.sae.objective import Model, Reconstruction, StepResult, ramp
+from headway.ml.sae.weights import BiasInit, Weights, initial_weights
+
+LOG_THRESHOLD = "log_threshold"
+
+
+@dataclass(frozen=True, slots=True)
+class JumpReluObjective:
+    """`coefficient` is λ; `bandwidth` ε and `threshold` (θ at the start) are those of rows with mean square 1."""
+
+    coefficient: float
+    warmup_steps: int = 0
+    bandwidth: float = 0.001
+    threshold: float = 0.001
+    unit_decoder: bool = True
+    beta1: float = 0.0
+
+    def initial(self, d_sae: int, rows: Tensor, targets: Tensor, seed: int, bias: BiasInit) -> Model:
+        """Unit decoder rows, the encoder tied to them, one threshold for all."""
+        start = math.log(self.threshold * math.sqrt(rows.shape[1]))
+        return Model(initial_weights(d_sae, rows, seed, bias), {LOG_THRESHOLD: rows.new_full((d_sae,), start)})
+
+    def step(self, model: Model, rows: Tensor, targets: Tensor, dead: Tensor, step_number: int) -> StepResult:
+        """The dense path."""
+        weights = model.weights
+        price = self.coefficient * ramp(step_number, self.warmup_steps) / len(rows)
+        bandwidth = self.bandwidth * math.sqrt(rows.shape[1])
+        activation = _Jump(model.extra[LOG_THRESHOLD].exp(), bandwidth, price)
+        return dense_step(weights, rows, targets - weights.b_dec, activation)
+
+    def reconstruct(self, model: Model, rows: Tensor) -> Reconstruction:
+        """Codes above their thresholds, decoded."""
+        weights = model.weights
+        codes = dense_codes(weights, rows, _Jump(model.extra[LOG_THRESHOLD].exp(), 1.0, 0.0))
+        return Reconstruction(torch.addmm(weights.b_dec, codes, weights.dec), (codes > 0).sum(0))
+
+
+class _Jump:
+    """`threshold` [d_sae] is θ, `price` what one firing adds to the loss. Only entries near θ move it: few."""
+
+    def __init__(self, threshold: Tensor, bandwidth: float, price: float) -> None:
+        self._threshold, self._bandwidth, self._price = threshold, bandwidth, price
+        self._near = threshold.new_empty(0, dtype=torch.int64)
+        self._slopes, self._counts = torch.zeros_like(threshold), torch.zeros_like(threshold)
+        self._fired = threshold.new_zeros(())
+
+    def forward(self, pre: Tensor) -> Tensor:
+        pre.relu_()
+        distance = pre - self._threshold
+        self._near = (distance.abs() < self._bandwidth / 2).flatten().nonzero().squeeze(1)
+        return torch.ops.aten.threshold_backward.grad_input(pre, distance, 0, grad_input=pre)
+
+    def backward(self, codes: Tensor, d_codes: Tensor) -> Tensor:
+        features = self._near % codes.shape[1]
+        self._slopes.index_add_(0, features, d_codes.flatten()[self._near])
+        self._counts.add_(torch.bincount(features, minlength=codes.shape[1]))
+        self._fired.add_(codes.count_nonzero())
+        return torch.ops.aten.threshold_backward.grad_input(d_codes, codes, 0, grad_input=d_codes)
+
+    def finish(self, weights: Weights, gradients: Weights) -> tuple[Tensor, dict[str, Tensor]]:
+        by_threshold = (self._threshold * self._slopes + self._price * self._counts) / -self._bandwidth
+        return self._fired * self._price, {LOG_THRESHOLD: by_threshold * self._threshold}
