@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
-from transformers import BertConfig, BertModel, LlamaConfig, LlamaModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, LlamaModel, PreTrainedTokenizerFast
 
 from headway.ml.text.token_store import TokenManifest, TokenStore, TokenWriter
 
@@ -42,8 +42,8 @@ def tiny_bert(folder: Path, layers: int = 3) -> Path:
     return folder
 
 
-def tiny_llama(folder: Path, layers: int = 3) -> Path:
-    """A decoder whose tokenizer puts <s> before a text and ends documents with </s>."""
+def tiny_llama(folder: Path, layers: int = 3, *, head: bool = False) -> Path:
+    """A decoder, with its `head` or without, whose tokenizer puts <s> before a text and ends documents with </s>."""
     torch.manual_seed(0)
     special = ["<unk>", "<s>", "</s>"]
     config = LlamaConfig(
@@ -55,7 +55,7 @@ def tiny_llama(folder: Path, layers: int = 3) -> Path:
         intermediate_size=32,
         max_position_embeddings=64,
     )
-    LlamaModel(config).save_pretrained(folder)
+    (LlamaForCausalLM if head else LlamaModel)(config).save_pretrained(folder)
     tokenizer = _words(special, "<unk>")
     tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 1)])
     PreTrainedTokenizerFast(

@@ -23,14 +23,14 @@ LOAD_ERRORS = (OSError, ValueError, KeyError, ImportError, RuntimeError, Safeten
 def load_tokenizer(folder: Path) -> Any:
     """The tokenizer of a model folder. Raises InvalidInputError when there is none that can be used."""
     try:
-        return AutoTokenizer.from_pretrained(str(folder), **_options(folder))
+        return AutoTokenizer.from_pretrained(str(folder), **load_options(folder))
     except LOAD_ERRORS as error:
         raise InvalidInputError(FieldProblem("config.model", f"its tokenizer cannot be loaded: {error}")) from error
 
 
 def load_model(folder: Path, device: str = "cpu") -> PreTrainedModel:
     """The model without its head, in float32, for inference. Raises InvalidInputError when it cannot be loaded."""
-    options = _options(folder)
+    options = load_options(folder)
     if "gguf_file" not in options:
         options["use_safetensors"] = True
     try:
@@ -56,7 +56,8 @@ def longest_context(tokenizer: Any) -> int | None:
     return limit if limit < NO_LIMIT else None
 
 
-def _options(folder: Path) -> dict[str, Any]:
+def load_options(folder: Path) -> dict[str, Any]:
+    """What `from_pretrained` is told of a folder: no network, no remote code, GGUF where there is nothing else."""
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     gguf = next((path.name for path in sorted(folder.glob("*.gguf"))), None)
     if gguf and not any(folder.glob("*.safetensors")):

@@ -1,0 +1,1 @@
+"""What preference pairs are, and how they are read."""
