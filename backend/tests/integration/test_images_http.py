@@ -130,7 +130,7 @@ def test_nothing_outside_an_artifact_is_read(watched: Any, http: httpx.Client, p
     if not os.path.lexists(link):
         link.symlink_to("/etc/passwd")
     answer = http.get(f"/api/v1/artifacts/{artifact['id']}/file", params={"path": path})
-    assert answer.status_code == 404, answer.text
+    assert answer.status_code in (404, 422), answer.text
 
 
 def test_files_need_a_token(watched: Any, http: httpx.Client, server: Server) -> None:

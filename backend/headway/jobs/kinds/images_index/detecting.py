@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, TypedDict
@@ -65,9 +66,11 @@ def find_faces(session: Session) -> None:
     known = session.known("face_detection", what)
     first, total, pace = session.work.counts.looked, len(session.names), Pace()
     look = partial(_look, session, known)
-    with session.job.count(unit="picture", total=total, start=first) as counter:
-        pictures = (Picture(*row) for row in session.work.hashes(first))
-        looked = ahead(session.pool, look, pictures, session.depth)
+    pictures = (Picture(*row) for row in session.work.hashes(first))
+    with (
+        session.job.count(unit="picture", total=total, start=first) as counter,
+        closing(ahead(session.pool, look, pictures, session.depth)) as looked,
+    ):
         for batch in batches(looked, session.config.batch_size):
             _keep(session, what, known, batch)
             counter.current = done = batch[-1].picture.no + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 
@@ -39,8 +40,10 @@ def embed_pictures(session: Session) -> None:
     known = session.known("embedding", what)
     first, total, pace = session.work.counts.embedded, len(session.names), Pace()
     load = partial(_load, session, known)
-    with session.job.count(unit="picture", total=total, start=first) as counter:
-        loaded = ahead(session.pool, load, range(first, total), session.depth)
+    with (
+        session.job.count(unit="picture", total=total, start=first) as counter,
+        closing(ahead(session.pool, load, range(first, total), session.depth)) as loaded,
+    ):
         for batch in batches(loaded, session.config.batch_size):
             _embed(session, what, known, batch)
             counter.current = done = batch[-1].no + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor, Future
 from typing import TypeVar
 
@@ -11,8 +11,11 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-def ahead(pool: Executor, work: Callable[[T], R], items: Iterable[T], depth: int) -> Iterator[R]:
-    """`work(item)` of each item, in order; at most `depth` are under way or done and not yet taken."""
+def ahead(pool: Executor, work: Callable[[T], R], items: Iterable[T], depth: int) -> Generator[R]:
+    """`work(item)` of each item, in order; at most `depth` are under way or done and not yet taken.
+
+    Close it when it is given up: what is not begun then never is.
+    """
     waiting: deque[Future[R]] = deque()
     try:
         for item in items:

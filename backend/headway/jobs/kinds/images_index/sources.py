@@ -52,7 +52,7 @@ class Folder:
     """All pictures below a folder; links are not followed, and what is hidden is left alone."""
 
     def __init__(self, root: Path, limits: Limits, field: str) -> None:
-        self.name, self._root, self._limits = root.name, root, limits
+        self.name, self._root, self._limits = _storable(root.name), root, limits
         sizes: dict[str, int] = {}
         refused: dict[str, str] = {}
         others = 0
@@ -63,8 +63,8 @@ class Folder:
                 name = path.relative_to(root).as_posix()
                 if file.startswith(".") or not _is_picture(name):
                     others += 1
-                elif path.is_symlink():
-                    refused[name] = "is a link"
+                elif reason := _file_refusal(path):
+                    refused[_storable(name)] = reason
                 else:
                     sizes[name] = path.stat().st_size
                 _check_count(len(sizes) + len(refused), limits, field)
@@ -86,10 +86,10 @@ class Zip:
     """The pictures in a zip. Names that lead out of it and links are refused; sizes are those that come out."""
 
     def __init__(self, path: Path, limits: Limits, field: str) -> None:
-        self.name, self._limits = path.stem, limits
+        self.name, self._limits = _storable(path.stem), limits
         try:
             self._archive = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, zipfile.BadZipFile) as error:
             raise _problem(field, f"{path.name} cannot be read as a zip: {error}") from error
         members = [info for info in self._archive.infolist() if not info.is_dir()]
         pictures = [info for info in members if _is_picture(info.filename)]
@@ -137,6 +137,25 @@ def example_path() -> Path:
 
 def _is_picture(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in SUFFIXES
+
+
+def _file_refusal(path: Path) -> str | None:
+    """Why a file of a folder is not read, or None."""
+    try:
+        mode = path.lstat().st_mode
+        str(path).encode()
+    except OSError as error:
+        return error.strerror or str(error)
+    except UnicodeEncodeError:
+        return "its name is not UTF-8"
+    if stat.S_ISLNK(mode):
+        return "is a link"
+    return None if stat.S_ISREG(mode) else "is no regular file"
+
+
+def _storable(name: str) -> str:
+    """The name as databases and JSON can hold it."""
+    return name.encode(errors="replace").decode()
 
 
 def _refusal(info: zipfile.ZipInfo) -> str | None:

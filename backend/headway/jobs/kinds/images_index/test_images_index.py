@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -138,15 +139,21 @@ def test_broken_files_are_counted_and_named_and_fatal_to_nothing(tmp_path: Path)
     (folder / "text.png").write_text("no picture")
     (folder / "half.jpg").write_bytes((folder / "chelsea-whole.jpg").read_bytes()[:9000])
     (folder / "link.jpg").symlink_to("/etc/hostname")
+    os.mkfifo(folder / "pipe.jpg")
+    Path(os.fsdecode(os.fsencode(folder) + b"/bad-\xff.jpg")).write_bytes(b"x")
     (folder / "notes.txt").write_text("left alone")
     Image.new("RGB", (1200, 1000)).save(folder / "large.png")
     ran = run_kind(tmp_path / "job", NAME, QUICK | {"path": str(folder), "most_megapixels": 1})
     assert ran.result["outcome"] == "completed", ran.result
     broken = {each["name"]: each["error"] for each in of(ran, "session.json")["broken"]}
-    assert broken.keys() == {"empty.jpg", "text.png", "half.jpg", "link.jpg", "large.png"}
+    assert broken.keys() == {
+        "empty.jpg", "text.png", "half.jpg", "link.jpg", "large.png", "pipe.jpg", "bad-?.jpg",
+    }  # fmt: skip
+    assert broken["bad-?.jpg"] == "its name is not UTF-8"
+    assert broken["pipe.jpg"] == "is no regular file"
     assert broken["link.jpg"] == "is a link"
     assert broken["large.png"] == "has 1200 x 1000 pixels: more than most_megapixels"
-    assert ran.artifacts["index"]["embedding"] == {"pictures": 10, "embedded": 5, "reused": 0, "broken": 5}
+    assert ran.artifacts["index"]["embedding"] == {"pictures": 12, "embedded": 5, "reused": 0, "broken": 7}
     assert ran.artifacts["index"]["other_files"] == 1
 
 
