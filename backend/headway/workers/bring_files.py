@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -21,8 +20,6 @@ from headway.storage import hosts as host_store
 from headway.storage.engine import transaction
 from headway.storage.rows import Row
 
-#: Pulled artifacts that no job here used for so long make room when others are pulled.
-PULLED_KEPT_SECONDS = 7 * 86_400.0
 TOKEN_DAYS = 1.0
 
 log = structlog.get_logger(__name__)
@@ -58,13 +55,12 @@ class Bringer:
     def _bring_input(self, field: str, artifact: Row) -> None:
         if (there := find_artifact(self._settings, artifact)) is not None:
             if there == pulled_folder(self._settings.headway_data_dir, artifact["id"]):
-                there.touch()  # it is used
+                there.touch()  # it is used (see services/sweep_host)
             return
         if artifact["state"] != "ready" or artifact["host"] in (None, self._settings.host_name):
             why = f"artifact {artifact['id']} is gone from the disk: make it again or copy it back"
             raise InvalidInputError(FieldProblem(f"config.{field}", why))
         target = pulled_folder(self._settings.headway_data_dir, artifact["id"])
-        self._forget_unused(target.parent)
         self._pull(artifact["host"], f"artifacts/{artifact['id']}", target)
 
     def _bring_checkpoint(self, checkpoint: Row) -> bool:
@@ -115,13 +111,3 @@ class Bringer:
     def _heed(self) -> None:
         if self._is_stopped():
             raise BringStopped
-
-    def _forget_unused(self, folder: Path) -> None:
-        for each in folder.iterdir() if folder.is_dir() else ():
-            if time.time() - each.stat().st_mtime > PULLED_KEPT_SECONDS and not self._is_wanted(each.name):
-                shutil.rmtree(each, ignore_errors=True)
-
-    def _is_wanted(self, artifact_id: str) -> bool:
-        """Whether a job that is not over uses it."""
-        with transaction(self._engine) as connection:
-            return artifact_store.is_in_use(connection, artifact_id)

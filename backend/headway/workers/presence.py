@@ -6,17 +6,20 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import count
 
 import structlog
 
 from headway.bootstrap import Runtime
 from headway.errors import UnavailableError
 from headway.services.claim_job import Claimant
+from headway.services.sweep_host import sweep_host
 from headway.storage import hosts as host_store
 from headway.storage.engine import transaction
 from headway.workers.devices import memory_mb
 
 INTERVAL_SECONDS = 5.0
+BEATS_BETWEEN_SWEEPS = 720
 
 log = structlog.get_logger(__name__)
 
@@ -43,13 +46,19 @@ class Presence:
             log.warning("worker not taken out of the list", reason=str(error))
 
     def _run(self) -> None:
-        while True:
+        for beat in count():
             try:
                 self._tell()
+                if beat % BEATS_BETWEEN_SWEEPS == 0:
+                    self._sweep()
             except UnavailableError as error:
                 log.warning("presence not told", reason=str(error))
             if self._closed.wait(INTERVAL_SECONDS):
                 return
+
+    def _sweep(self) -> None:
+        if gone := sweep_host(self._runtime.engine, self._runtime.settings):
+            log.info("swept", folders=[str(folder) for folder in gone])
 
     def _tell(self) -> None:
         with transaction(self._runtime.engine) as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import threading
@@ -15,6 +16,7 @@ import pytest
 from headway.errors import PullError
 from headway.services.control_job import cancel_job, pause_job, resume_job
 from headway.services.locate_files import attempt_folder, pulled_folder
+from headway.services.sweep_host import sweep_host
 from headway.storage.ids import new_id
 from headway.workers.pull import Wanted, pull
 from tests.installation import Installation, open_installation, wait_until
@@ -229,3 +231,26 @@ def test_input_that_no_host_sends_is_waited_for_and_said(
     cancel_job(installation.engine, installation.runtime.signals, job_id)
     installation.wait_state(job_id, "cancelled")
     installation.kill_worker(worker)
+
+
+def test_each_host_sweeps_what_nobody_names_any_more_and_nothing_else(
+    installation: Installation, machines: tuple[Machine, Machine], tmp_path: Path
+) -> None:
+    alder, _ = machines
+    settings = alder.server.settings.model_copy(
+        update={"headway_data_dir": tmp_path / "d", "headway_shared_dir": tmp_path / "s"}
+    )
+    wanted, unused, new = (make_artifact(installation, alder, {}) for _ in range(3))
+    over, waiting = installation.submit(config=LONG), installation.submit(config=LONG)
+    cancel_job(installation.engine, installation.runtime.signals, over)
+    installation.query("INSERT INTO job_inputs (job_id, field, artifact_id) VALUES (%s, 'model', %s)", waiting, wanted)
+    old = ["d/jobs/deleted", f"d/jobs/{over}", f"d/pulled/{wanted}", f"d/pulled/{unused}", f"s/jobs/{waiting}"]
+    fresh = ["d/jobs/justnow", f"d/pulled/{new}", "s/jobs/of-others", f"s/jobs/{over}"]
+    for name in (*old, *fresh):
+        (tmp_path / name).mkdir(parents=True)
+    for name in old:
+        os.utime(tmp_path / name, (0, 0))
+    gone = {str(folder.relative_to(tmp_path)) for folder in sweep_host(installation.engine, settings)}
+    assert gone == {"d/jobs/deleted", f"d/pulled/{unused}", f"s/jobs/{over}"}
+    assert all((tmp_path / name).exists() != (name in gone) for name in (*old, *fresh))
+    cancel_job(installation.engine, installation.runtime.signals, waiting)

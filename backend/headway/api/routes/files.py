@@ -1,8 +1,9 @@
-"""The files of artifacts and checkpoints, for other hosts: listed with their checksums, each in any range of bytes."""
+"""The files of artifacts and checkpoints, for other hosts and for pages: listed with checksums, each in any range."""
 
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from headway.api.route import Call, Route
 from headway.services import serve_files
 from headway.services.serve_files import FilesView
+
+#: What a browser may show by itself; all else, a page of a downloaded model say, is only ever saved.
+_SHOWN = {".jpg": "image/jpeg", ".json": "application/json", ".png": "image/png", ".webp": "image/webp"}
+_SAVED = "application/octet-stream"
+#: What is ready does not change, but may be deleted.
+_CACHE = "private, max-age=3600"
 
 
 class FileQuery(BaseModel):
@@ -44,10 +51,10 @@ async def send_of_checkpoint(call: Call, checkpoint_id: str, query: FileQuery) -
     return _sent(await call.api.pool.run(find))
 
 
-def _sent(file: object) -> web.StreamResponse:
-    response = web.FileResponse(str(file), headers={"Cache-Control": "no-store"})
-    response.content_type = "application/octet-stream"  # nothing that a browser would run
-    return response
+def _sent(file: Path) -> web.StreamResponse:
+    kind = _SHOWN.get(file.suffix.lower())
+    headers = {"Cache-Control": _CACHE, "X-Content-Type-Options": "nosniff", "Content-Type": kind or _SAVED}
+    return web.FileResponse(file, headers=headers if kind else headers | {"Content-Disposition": "attachment"})
 
 
 ROUTES = (
