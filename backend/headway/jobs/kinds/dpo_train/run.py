@@ -20,7 +20,7 @@ from transformers import PreTrainedModel
 from headway.jobs.context import JobContext
 from headway.jobs.kinds.dpo_train.config import DpoTrainConfig
 from headway.jobs.kinds.dpo_train.trainer import CountingTrainer, check_prompts, make_trainer, split
-from headway.jobs.kinds.dpo_train.watching import DpoCallback
+from headway.jobs.kinds.dpo_train.watching import DpoCallback, evaluation_in
 from headway.ml import rng
 from headway.ml.models.causal import continue_texts, load_causal_model, most_positions
 from headway.ml.models.load import load_tokenizer
@@ -51,25 +51,21 @@ class _Tuning:
         self._config, self._job = config, job
         pairs = read_pairs(job.input("preferences"))
         self._data = split(pairs, config)
-        self._model, self._tokenizer = (
-            load_causal_model(job.input("model"), job.device),
-            load_tokenizer(job.input("model")),
-        )
+        self._model = load_causal_model(job.input("model"), job.device)
+        self._tokenizer = load_tokenizer(job.input("model"))
         self._max_length = min(config.max_length, most_positions(self._model) or config.max_length)
         check_prompts(pairs, self._tokenizer, self._max_length)
         rng.seed_all(config.seed)
         self._shown = (self._data[1] or self._data[0])[: config.samples]
         self._before = self._sample(self._model)
-        self._callback = DpoCallback(job, len(self._data[0]), config.checkpoint_every_steps)
         self._trainer = self._make_trainer()
 
     def _make_trainer(self) -> CountingTrainer:
         """The reference's log-probabilities are most of the work here; another attempt finds them in the output."""
         job = self._job
         job.say(f"What the model gives {sum(map(len, self._data))} pairs before the training")
-        with job.count(
-            unit="batch", total=sum(math.ceil(len(part) / self._config.batch_size) for part in self._data)
-        ) as counter:
+        batches = sum(math.ceil(len(part) / self._config.batch_size) for part in self._data)
+        with job.count(unit="batch", total=batches) as counter:
 
             def on_reference() -> None:
                 _stop_if_cancelled(job)
@@ -84,7 +80,7 @@ class _Tuning:
                 cache=job.output("policy") / CACHE,
                 max_length=self._max_length,
                 on_reference=on_reference,
-                callbacks=[self._callback],
+                callbacks=[DpoCallback(job, len(self._data[0]), self._config.checkpoint_every_steps)],
             )
 
     def train(self) -> None:
@@ -117,11 +113,12 @@ class _Tuning:
     def _sample(self, model: PreTrainedModel) -> list[str]:
         """The likeliest continuation of each prompt that is shown."""
         texts: list[str] = []
-        room = max(1, self._max_length - self._config.sample_tokens - 1)
+        tokens = min(self._config.sample_tokens, self._max_length // 2)
+        room = max(1, self._max_length - tokens - 1)
         for pair in self._shown:
             _stop_if_cancelled(self._job)
             prompt = self._tokenizer(pair.prompt, add_special_tokens=False)["input_ids"][-room:]
-            own = continue_texts(model, self._tokenizer, [prompt], self._config.sample_tokens, temperature=0)[0]
+            own = continue_texts(model, self._tokenizer, [prompt], tokens, temperature=0)[0]
             texts.append(self._tokenizer.decode(own, skip_special_tokens=True)[:SHOWN_CHARACTERS])
         return texts
 
@@ -137,6 +134,11 @@ class _Tuning:
     def _model_name(self) -> str:
         return str(self._job.input_meta("model").get("name") or "model")
 
+    def _last_evaluation(self) -> dict[str, float]:
+        """From the trainer's history, which a checkpoint brings back."""
+        found = (evaluation_in(logs) for logs in reversed(self._trainer.state.log_history))
+        return next(filter(None, found), {})
+
     def _meta(self, samples: list[dict[str, str]]) -> dict[str, object]:
         return {
             "name": f"{self._model_name} tuned",
@@ -144,7 +146,7 @@ class _Tuning:
             "pairs": len(self._data[0]),
             "held_out": len(self._data[1]),
             "adapter": ADAPTER if self._config.lora_rank else None,
-            "evaluation": self._callback.evaluations,
+            "evaluation": self._last_evaluation(),
             "samples": samples,
         }
 

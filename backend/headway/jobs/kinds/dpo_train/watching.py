@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from transformers import TrainerControl, TrainerState, TrainingArguments
@@ -33,6 +34,11 @@ METRICS = {
 }
 
 
+def evaluation_in(logs: Mapping[str, Any]) -> dict[str, float]:
+    """What was logged of an evaluation, under our names."""
+    return {f"eval/{ours}": logs[EVAL + name] for name, ours in METRICS.items() if EVAL + name in logs}
+
+
 class DivergedError(HeadwayError):
     """The loss is not finite any more: going on would only spoil the weights."""
 
@@ -40,14 +46,10 @@ class DivergedError(HeadwayError):
 
 
 class DpoCallback(JobCallback):
-    """`JobCallback` under our metrics' names, with examples a second, and with checkpoints as often as `Keeper` leaves.
-
-    `evaluations` are the metrics of the last evaluation.
-    """
+    """`JobCallback` under our metrics' names, with examples a second and checkpoints as often as `Keeper` leaves them."""
 
     def __init__(self, job: JobContext, examples: int, every_steps: int | None) -> None:
         super().__init__(job)
-        self.evaluations: dict[str, float] = {}
         self._examples, self._every_steps = examples, every_steps
         self._saved_at, self._saved_step = time.monotonic(), 0
         self._save_began = self._cost_seconds = self._rate = 0.0
@@ -92,8 +94,7 @@ class DpoCallback(JobCallback):
         """Metrics under our names. Raises DivergedError that names the step."""
         logs: dict[str, Any] = kwargs.get("logs") or {}
         told = {ours: logs[name] for name, ours in METRICS.items() if name in logs}
-        evaluated = {f"eval/{ours}": logs[EVAL + name] for name, ours in METRICS.items() if EVAL + name in logs}
-        self.evaluations = evaluated or self.evaluations
+        evaluated = evaluation_in(logs)
         rate = {"examples_per_s": self._rate} if told else {}
         super().on_log(args, state, control, **kwargs | {"logs": told | rate | evaluated})
         for name in ("loss", "grad_norm"):

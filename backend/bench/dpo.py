@@ -1,0 +1,120 @@
+"""Examples/s of dpo.train and of bare TRL with the same arguments, side by side: in turns, in this run.
+
+    python backend/bench/dpo.py [--steps 30] [--rounds 3] [--threads 2] [--hidden 256]
+
+Both train a random Llama with LoRA on the same pairs with the reference computed ahead; the time is that of the steps
+alone, without the first one. Ours is the kind in an empty folder, with its spool, counters, every metric at every step
+and checkpoints by time; bare is `DPOTrainer.train()` with the same `DPOConfig` and no callback but a clock.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, TrainerCallback
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from headway.jobs.kinds.dpo_train import run as kind_run
+from headway.jobs.kinds.dpo_train.config import DpoTrainConfig
+from headway.jobs.kinds.dpo_train.trainer import make_trainer, split
+from headway.ml.models.causal import load_causal_model
+from headway.ml.models.load import load_tokenizer
+from headway.ml.preferences.pairs import read_pairs, write_pair
+from tests.kind_runs import run_kind
+from tests.tiny_models import WORDS, tiny_llama
+
+WORDS_A_SIDE = 24
+
+
+class Clock(TrainerCallback):
+    """Seconds between the end of the first step and the end of the last."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.ends.append(time.perf_counter())
+
+    @property
+    def seconds(self) -> float:
+        return self.ends[-1] - self.ends[0]
+
+
+def make_inputs(folder: Path, hidden: int, pairs: int) -> dict[str, Path]:
+    """A random model of some size, and pairs of one length."""
+    model = tiny_llama(folder / "model", head=True)
+    size = {"hidden_size": hidden, "intermediate_size": 4 * hidden, "num_hidden_layers": 4, "num_attention_heads": 4}
+    LlamaForCausalLM(LlamaConfig(vocab_size=3 + len(WORDS), max_position_embeddings=64, **size)).save_pretrained(model)
+    (folder / "pairs").mkdir()
+    with (folder / "pairs/pairs.jsonl").open("wb") as file:
+        for number in range(pairs):
+            words = [WORDS[(number + place * place) % len(WORDS)] for place in range(WORDS_A_SIDE)]
+            file.write(write_pair(" ".join(words[:6]), " " + " ".join(words), " " + " ".join(words[::-1])))
+    return {"model": model, "preferences": folder / "pairs"}
+
+
+def bare(config: DpoTrainConfig, inputs: dict[str, Path], folder: Path) -> float:
+    """TRL alone."""
+    model, tokenizer, clock = load_causal_model(inputs["model"]), load_tokenizer(inputs["model"]), Clock()
+    data = split(read_pairs(inputs["preferences"]), config)
+    trainer = make_trainer(
+        config, model, tokenizer, data, folder=folder / "trainer", cache=folder / "cache", max_length=config.max_length,
+        on_reference=lambda: None, callbacks=[clock],
+    )  # fmt: skip
+    trainer.train()
+    return clock.seconds
+
+
+def ours(config: dict[str, Any], inputs: dict[str, Path], folder: Path) -> float:
+    """The kind as its job process runs it, with the clock beside its callback."""
+    clock = Clock()
+    make = kind_run.make_trainer
+
+    def with_clock(*given: Any, callbacks: list[TrainerCallback], **named: Any) -> Any:
+        return make(*given, callbacks=[*callbacks, clock], **named)
+
+    kind_run.make_trainer = with_clock
+    try:
+        ran = run_kind(folder, "dpo.train", config, inputs=inputs, threads=torch.get_num_threads())
+    finally:
+        kind_run.make_trainer = make
+    if ran.result["outcome"] != "completed":
+        raise SystemExit(json.dumps(ran.result))
+    return clock.seconds
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser()
+    for name, default in (("steps", 30), ("rounds", 3), ("threads", 2), ("hidden", 256)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    config = {"batch_size": 4, "gradient_accumulation_steps": 2, "max_length": 60, "eval_fraction": 0, "samples": 0}
+    examples = 8 * options.steps
+    references = dict.fromkeys(("model", "preferences"), "artifact:aaaaaaaaaaaa")
+    checked = DpoTrainConfig.model_validate(config | references)
+    seconds: dict[str, list[float]] = {"bare TRL": [], "dpo.train": []}
+    with tempfile.TemporaryDirectory() as root:
+        inputs = make_inputs(Path(root), options.hidden, examples)
+        for number in range(options.rounds):
+            seconds["bare TRL"].append(bare(checked, inputs, Path(root) / f"bare{number}"))
+            seconds["dpo.train"].append(ours(config, inputs, Path(root) / f"ours{number}"))
+    rates = {name: [(examples - 8) / taken for taken in each] for name, each in seconds.items()}
+    print(f"{'':12}{'examples/s (median)':>22}{'all rounds':>40}")
+    for name, each in rates.items():
+        print(f"{name:12}{statistics.median(each):22.1f}{' '.join(f'{rate:.1f}' for rate in each):>40}")
+    ratios = [own / alone for own, alone in zip(rates["dpo.train"], rates["bare TRL"], strict=True)]
+    print(f"ratio: {statistics.median(ratios):.3f} (median of the rounds; {min(ratios):.3f} to {max(ratios):.3f})")
+
+
+if __name__ == "__main__":
+    main()
