@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -68,7 +69,7 @@ class LoadClient:
             if self._lost_at is None and self.ready.is_set():
                 self._lost_at = time.monotonic()
             attempt += 1
-            await asyncio.sleep(wait)
+            await asyncio.sleep(wait * random.uniform(0.5, 1.0))
             wait = min(RECONNECT_SECONDS[1], wait * 2)
 
     async def _subscribe(
@@ -76,17 +77,21 @@ class LoadClient:
     ) -> None:
         await socket.send_str("40" + json.dumps({"token": self._token}))
         await expect(socket, "40")
-        await socket.send_str("420" + json.dumps(["subscribe", {"channel": self._channel}]))
+        await socket.send_str("420" + json.dumps(["subscribe", self._asked()]))
         answer = json.loads((await expect(socket, "430"))[3:])[0]
         if not answer["ok"]:
             raise ValueError(answer["error"])
         if self._stream is not None:
-            self._stream.snapshot(self._channel, answer["snapshot"], reset=False)
+            self._note(self._stream.snapshot(self._channel, answer["snapshot"], answer["reset"]))
             await self._catch_up(session, url)
         self.ready.set()
         if self._lost_at is not None:
             self._load.away_seconds.append(time.monotonic() - self._lost_at)
             self._lost_at = None
+
+    def _asked(self) -> dict[str, Any]:
+        held = self._stream.revision(self._channel) if self._stream is not None else None
+        return {"channel": self._channel, **({} if held is None else {"revision": held})}
 
     async def _listen(self, socket: aiohttp.ClientWebSocketResponse, session: aiohttp.ClientSession, url: str) -> None:
         async for message in socket:
@@ -113,7 +118,7 @@ class LoadClient:
                 return await response.json()
 
         if self._stream is not None and self._stream.behind:
-            self._note([told async for told in self._stream.read(get)])
+            self._note([told async for told in self._stream.read(get, polled=False)])
 
     def _note(self, told: Iterable[Any]) -> None:
         self._told.extend(line["no"] for line in told if not isinstance(line, Reset))

@@ -30,7 +30,7 @@ _SNAPSHOTS = {
     "job": "the job object",
     "job_metrics": "`{names, cursor}`; `cursor` is, by attempt, the `to` of the last message that is in the curves "
     "of `GET /api/v1/jobs/{id}/metrics` now",
-    "job_logs": "`{next}`: the number of the newest line",
+    "job_logs": "`{after, items, next}`: the number of the newest line, and the lines after `revision` if they are few",
     "job_used": "`{used}`: the last measurement, or null",
     "system": "`{items}`: the newest sample of each host, as `GET /api/v1/system/current` gives it, with the "
     "gauges of this channel",

@@ -14,16 +14,21 @@ from headway.domain.states import TERMINAL
 from headway.realtime.channels import Channel, Snapshot
 from headway.realtime.stream import Frame
 from headway.services import read_jobs
-from headway.services.read_journal import read_logs
+from headway.services.read_journal import read_logs_since
 from headway.services.read_metrics import MetricsQuery, read_metrics
 from headway.services.read_operations import active_jobs
 from headway.services.read_samples import channel_snapshot, gpu_snapshot, job_used
 
+#: A subscription's answer brings at most so many log lines; a client that lacks more reads them over HTTP.
+MOST_LINES = 200
+
 Reader = Callable[[Engine, Mapping[str, str]], Any]
 
 
-async def read_snapshot(engine: Engine, pool: WorkPool, channel: Channel, names: Mapping[str, str]) -> Any:
-    """The snapshot of a channel. Raises NotFoundError for a job that is not there."""
+async def read_snapshot(engine: Engine, pool: WorkPool, channel: Channel, names: Mapping[str, str], held: int) -> Any:
+    """The snapshot of a channel for who holds `held` of it. Raises NotFoundError for a job that is not there."""
+    if channel.snapshot == "job_logs":
+        return await pool.run(partial(_job_logs, engine, names["id"], held))
     if channel.snapshot == "system":
         return await pool.run(partial(channel_snapshot, engine, channel.pattern.removeprefix("system/")))
     return await pool.run(partial(_READERS[channel.snapshot], engine, names))
@@ -51,8 +56,8 @@ def _operations(engine: Engine, names: Mapping[str, str]) -> Any:
     return {"items": [job.model_dump(mode="json", by_alias=True) for job in active_jobs(engine)]}
 
 
-def _job_logs(engine: Engine, names: Mapping[str, str]) -> Any:
-    return {"next": read_logs(engine, names["id"], tail=1).next}
+def _job_logs(engine: Engine, job_id: str, held: int) -> Any:
+    return read_logs_since(engine, job_id, held, MOST_LINES).model_dump(mode="json")
 
 
 def _job_metrics(engine: Engine, names: Mapping[str, str]) -> Any:
@@ -71,7 +76,6 @@ def _gpu(engine: Engine, names: Mapping[str, str]) -> Any:
 _READERS: Mapping[Snapshot, Reader] = {
     "job": _job,
     "job_metrics": _job_metrics,
-    "job_logs": _job_logs,
     "job_used": _job_used,
     "gpu": _gpu,
     "operations": _operations,

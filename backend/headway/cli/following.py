@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,6 +16,7 @@ from headway.cli.client import Client
 from headway.cli.lead import Lead
 from headway.cli.show import live_table, plain_line
 from headway.errors import HeadwayError, UnavailableError
+from headway.sdk.job_streams import LogStream
 from headway.sdk.live import Live
 from headway.sdk.streams import JobStream, Reset
 
@@ -36,6 +37,15 @@ def follow(client: Client, job_ids: Sequence[str], console: Console) -> list[Jso
     """
     with _feeding(client, job_ids) as feed:
         return _on_screen(feed, console) if console.is_terminal else _in_lines(feed, console)
+
+
+def follow_log(client: Client, job_id: str, tell: Callable[[Json], None]) -> None:
+    """Tell each line of a job's log, as soon as it is there, to the job's end.
+
+    Raises NotFoundError, and UnavailableError as `follow` does.
+    """
+    client.job(job_id)  # whether there is one, and anybody to ask
+    asyncio.run(_follow_log(client, job_id, tell))
 
 
 def ended(jobs: Sequence[Json]) -> bool:
@@ -79,7 +89,7 @@ class Feed:
         """Follow until stopped."""
         async with Live(client.url, client.token) as live:
             tasks = [asyncio.create_task(self._follow(live, job)) for job in self._jobs.values()]
-            tasks.append(asyncio.create_task(self._watch_over(live)))
+            tasks.append(asyncio.create_task(_watch_over(live, lambda: self._stopped)))
             try:
                 await asyncio.gather(*tasks)
             except _Stopped:
@@ -97,15 +107,33 @@ class Feed:
                 self._jobs[told["id"]] = told
                 self._changed.set()
 
-    async def _watch_over(self, live: Live) -> None:
-        seen = time.monotonic()
-        while time.monotonic() - seen < PATIENCE_SECONDS:
-            if live.mode != "offline":
-                seen = time.monotonic()
-            if self._stopped:
-                raise _Stopped
-            await asyncio.sleep(FRAME_SECONDS)
-        raise UnavailableError(f"No Headway has answered at {live.url} for {PATIENCE_SECONDS:.0f} s.")
+
+async def _follow_log(client: Client, job_id: str, tell: Callable[[Json], None]) -> None:
+    async def read() -> None:
+        async for told in live.follow(LogStream(job_id)):
+            if not isinstance(told, Reset):
+                tell(told)
+
+    async with Live(client.url, client.token) as live:
+        tasks = [asyncio.create_task(read()), asyncio.create_task(_watch_over(live, lambda: False))]
+        done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        for task in done:
+            task.result()
+
+
+async def _watch_over(live: Live, stopped: Callable[[], bool]) -> None:
+    """Raises UnavailableError once nothing has answered for too long, _Stopped when told to stop."""
+    seen = time.monotonic()
+    while time.monotonic() - seen < PATIENCE_SECONDS:
+        if live.mode != "offline":
+            seen = time.monotonic()
+        if stopped():
+            raise _Stopped
+        await asyncio.sleep(FRAME_SECONDS)
+    raise UnavailableError(f"No Headway has answered at {live.url} for {PATIENCE_SECONDS:.0f} s.")
 
 
 @contextmanager

@@ -98,21 +98,18 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the job ends.")] = False,
 ) -> None:
     """Print what a job logged."""
-    import time
-
     from headway.cli.client import connected
-    from headway.cli.following import FINAL_STATES, POLL_SECONDS
+    from headway.cli.following import follow_log
+
+    def tell(line: dict[str, Any]) -> None:
+        typer.echo(f"{line['at'].replace('T', ' ')[:19]}  {line['level']:<7}  {line['text']}")
 
     with connected() as client:
-        last, final = 0, False
-        while True:
-            final = not follow or client.job(job_id)["state"] in FINAL_STATES  # asked before the last lines are read
-            for line in client.log_lines(job_id, after=last):
-                last = line["no"]
-                typer.echo(f"{line['at'].replace('T', ' ')[:19]}  {line['level']:<7}  {line['text']}")
-            if final:
-                return
-            time.sleep(POLL_SECONDS)
+        if follow:
+            follow_log(client, job_id, tell)
+        else:
+            for line in client.log_lines(job_id):
+                tell(line)
 
 
 def cancel(job_id: JobId) -> None:

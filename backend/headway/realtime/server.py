@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import socketio
@@ -20,6 +21,7 @@ from socketio.exceptions import ConnectionRefusedError
 from headway.errors import HeadwayError, UnavailableError
 from headway.realtime.channels import Channel, Role, Snapshot, find_channel
 from headway.realtime.cluster import Cluster
+from headway.realtime.shared_reads import SharedReads
 
 PATH = "/socket.io/"
 MOST_SUBSCRIPTIONS = 200
@@ -30,8 +32,9 @@ DEAF_SECONDS = 1.0
 _SIGNED_IN = web.RequestKey("signed_in", bool)
 _RANK: Mapping[str, int] = {"viewer": 1, "operator": 2, "admin": 3}
 
-#: The snapshot of a channel and the names in it. Raises HeadwayError for a channel of something that is not there.
-SnapshotReader = Callable[[Channel, Mapping[str, str]], Awaitable[Any]]
+#: The snapshot of a channel, the names in it, and what the client holds of it where that counts (0: nothing).
+#: Raises HeadwayError for a channel of something that is not there.
+SnapshotReader = Callable[[Channel, Mapping[str, str], int], Awaitable[Any]]
 #: Who stands behind a handshake (its request and its `auth`), or None.
 Authenticator = Callable[[web.Request, Any], Awaitable["Visitor | None"]]
 
@@ -70,6 +73,7 @@ class PushServer:
         on_push: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._read_snapshot = read_snapshot
+        self._reads = SharedReads()
         self._authenticate = authenticate
         self._max_clients = max_clients
         self._compression = compression
@@ -180,8 +184,10 @@ class PushServer:
         client.channels.add(name)
         await self._server.enter_room(sid, name)
         try:
-            snapshot = await self._read_snapshot(channel, names)
-            return {"ok": True, "channel": name, "snapshot": snapshot, "reset": _is_behind(channel, snapshot, data)}
+            held = _held(data)
+            since = held if channel.snapshot in _TOLD_SINCE else 0
+            snapshot = await self._reads.read((name, since), partial(self._read_snapshot, channel, names, since))
+            return {"ok": True, "channel": name, "snapshot": snapshot, "reset": _is_behind(channel, snapshot, held)}
         except HeadwayError as error:
             await self._leave(sid, client, name)
             return _refused(str(error))
@@ -222,15 +228,23 @@ def _channel_name(data: Any) -> str | None:
     return name if isinstance(name, str) and len(name) <= 300 else None
 
 
-def _is_behind(channel: Channel, snapshot: Any, data: Mapping[str, Any]) -> bool:
-    """Whether the client holds more than there is: its history is gone."""
+def _held(data: Mapping[str, Any]) -> int:
+    """What the client says it holds of the channel; 0 for nothing."""
     held = data.get("revision")
-    return isinstance(held, int) and channel.snapshot in _REVISIONS and _REVISIONS[channel.snapshot](snapshot) < held
+    return max(0, held) if isinstance(held, int) else 0
+
+
+def _is_behind(channel: Channel, snapshot: Any, held: int) -> bool:
+    """Whether the client holds more than there is: its history is gone."""
+    return channel.snapshot in _REVISIONS and _REVISIONS[channel.snapshot](snapshot) < held
 
 
 def _newest_place(cursor: Mapping[Any, int]) -> int:
     return cursor[max(cursor, key=int)] if cursor else 0
 
+
+#: Snapshots that bring what came since `revision`.
+_TOLD_SINCE: frozenset[Snapshot] = frozenset({"job_logs"})
 
 #: What `revision` means in a subscription, by the kind of the snapshot.
 _REVISIONS: Mapping[Snapshot, Callable[[Any], int]] = {

@@ -46,9 +46,10 @@ async def follow(connection: Connection, stream: Stream[T]) -> AsyncIterator[T]:
             for told in _take(stream, answered, heard):
                 yield told
             whole = answered == set(stream.channels)
-            if stream.behind or (not whole and (heard is None or heard.what == "refused")):
+            polled = not whole and (heard is None or heard.what == "refused")
+            if stream.behind or polled:
                 try:
-                    async for told in stream.read(connection.get):
+                    async for told in stream.read(connection.get, polled):
                         yield told
                 except UnavailableError:
                     pass  # it comes back, and then everything is told

@@ -34,18 +34,19 @@ class _OfJob(Stream[T | Reset]):
         self._path = job_path(job_id)
         self._progress = f"jobs/{job_id}/progress"
         self._job_revision: int | None = None
+        self._ended = False
         self.channels = (*own, self._progress)
 
     def revision(self, channel: str) -> int | None:
         return self._job_revision if channel == self._progress else self._own_revision()
 
     def snapshot(self, channel: str, data: Any, reset: bool) -> Iterable[T | Reset]:
-        told = self._go_back() if reset else []
-        if channel == self._progress:
-            self._job_revision = None if reset else self._job_revision
-            self._look_at(data)
-        else:
-            self.behind = self._is_behind(data) or self.behind
+        told = list(self._go_back()) if reset else []
+        if channel != self._progress:
+            return [*told, *self._hold(data)]
+        if reset:
+            self._job_revision, self._ended = None, False
+        self._look_at(data)
         return told
 
     def push(self, channel: str, payload: Json) -> Iterable[T | Reset]:
@@ -54,23 +55,25 @@ class _OfJob(Stream[T | Reset]):
             return []
         return self._take(payload)
 
-    async def read(self, get: Get) -> AsyncIterator[T | Reset]:
-        # asked before the last part is read, so that nothing can come after it
-        job = await get(self._path)
+    async def read(self, get: Get, polled: bool) -> AsyncIterator[T | Reset]:
+        # known before the last part is read, so that nothing can come after it
+        if polled:
+            self._look_at(await get(self._path))
         async for told in self._catch_up(get):
             yield told
         self.behind = False
-        self.over = job["state"] in TERMINAL
+        self.over = self._ended
 
     def _look_at(self, job: Json) -> None:
         self._job_revision = max(self._job_revision or 0, job["revision"])
-        self.behind = self.behind or job["state"] in TERMINAL
+        self._ended = self._ended or job["state"] in TERMINAL
+        self.behind = self.behind or self._ended
 
     def _own_revision(self) -> int | None:
         return None
 
-    def _is_behind(self, data: Any) -> bool:
-        return False
+    def _hold(self, data: Any) -> Iterable[T | Reset]:
+        return []
 
     def _take(self, payload: Json) -> Iterable[T | Reset]:
         return []
@@ -95,10 +98,14 @@ class _Numbered(_OfJob[Json]):
         while full:
             items = (await get(self._items, after=self._after, limit=PAGE))["items"]
             full = len(items) >= PAGE
-            if items and items[0]["no"] > self._after + 1:
-                yield Reset(f"what came before number {items[0]['no']} is kept no longer")
-            for item in self._new(items):
-                yield item
+            for told in self._read_on(items):
+                yield told
+
+    def _read_on(self, items: Sequence[Json]) -> list[Json | Reset]:
+        """Items as they are kept, from what is held or from before that."""
+        gone = bool(items) and items[0]["no"] > self._after + 1
+        lost = [Reset(f"what came before number {items[0]['no']} is kept no longer")] if gone else []
+        return [*lost, *self._new(items)]
 
     def _new(self, items: Sequence[Json]) -> list[Json]:
         new = [item for item in items if item["no"] > self._after]
@@ -111,23 +118,44 @@ class _Numbered(_OfJob[Json]):
 
 
 class LogStream(_Numbered):
-    """A job's log lines after number `after`, complete and in order, to the job's end."""
+    """A job's log lines after number `after`, complete and in order, to the job's end.
 
-    def __init__(self, job_id: str, after: int = 0) -> None:
+    With `most`, only the newest are told where more are missing; a Reset comes before them.
+    """
+
+    def __init__(self, job_id: str, after: int = 0, most: int | None = None) -> None:
         super().__init__(job_id, "logs", f"jobs/{job_id}/logs", after=after)
+        self._most = most
 
     def _own_revision(self) -> int | None:
         return self._after
 
-    def _is_behind(self, data: Any) -> bool:
-        return data["next"] > self._after
+    def _hold(self, data: Any) -> Iterable[Json | Reset]:
+        joined = data["after"] <= self._after
+        told = [*self._skip(data["next"]), *(self._read_on(data["items"]) if joined else [])]
+        self.behind = self._ended or data["next"] > self._after
+        return told
 
     def _take(self, payload: Json) -> Iterable[Json | Reset]:
         items = payload["items"]
         if items and items[0]["no"] > self._after + 1:
             self.behind = True
-            return []
+            return self._skip(items[-1]["no"])
         return self._new(items)
+
+    async def _catch_up(self, get: Get) -> AsyncIterator[Json | Reset]:
+        if self._most is not None and self._after == 0:
+            for told in self._skip((await get(self._items, tail=1))["next"]):
+                yield told
+        async for told in super()._catch_up(get):
+            yield told
+
+    def _skip(self, newest: int) -> list[Json | Reset]:
+        if self._most is None or newest - self._after <= self._most:
+            return []
+        told: list[Json | Reset] = [Reset(f"only the newest {self._most} lines are told")] if self._after else []
+        self._after = newest - self._most
+        return told
 
 
 class EventStream(_Numbered):
@@ -161,9 +189,10 @@ class MetricStream(_OfJob[Points]):
     def _own_revision(self) -> int | None:
         return self._place
 
-    def _is_behind(self, data: Any) -> bool:
+    def _hold(self, data: Any) -> Iterable[Points | Reset]:
         newest, place = _newest(data["cursor"])
-        return newest > self._attempt or place > self._place
+        self.behind = self._ended or newest > self._attempt or place > self._place
+        return []
 
     def _take(self, payload: Json) -> Iterable[Points | Reset]:
         attempt = payload["attempt"]
@@ -172,8 +201,10 @@ class MetricStream(_OfJob[Points]):
         if attempt > self._attempt or payload["from"] > self._place or payload["reset"]:
             self.behind = True
             return []
+        # what was drained without being pushed may have been read already
+        overlaps, points = payload["from"] < self._place, payload["points"]
         self._place = payload["to"]
-        return self._points(payload["points"])
+        return self._points(_later(points, self._last) if overlaps else points)
 
     async def _catch_up(self, get: Get) -> AsyncIterator[Points | Reset]:
         # points logged later are at this step or beyond it

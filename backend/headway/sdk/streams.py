@@ -52,8 +52,11 @@ class Stream(Generic[T]):
         """A push of a channel."""
         raise NotImplementedError
 
-    def read(self, get: Get) -> AsyncIterator[T]:
-        """The missing part over HTTP; `behind` is false after it. Raises HeadwayError."""
+    def read(self, get: Get, polled: bool) -> AsyncIterator[T]:
+        """The missing part over HTTP; `behind` is false after it. Raises HeadwayError.
+
+        `polled`: there are no pushes, so what they would tell is asked for too.
+        """
         raise NotImplementedError
 
 
@@ -74,7 +77,7 @@ class JobStream(Stream["Json | Reset"]):
     def push(self, channel: str, payload: Json) -> Iterable[Json | Reset]:
         return self._newer(payload["job"])
 
-    async def read(self, get: Get) -> AsyncIterator[Json | Reset]:
+    async def read(self, get: Get, polled: bool) -> AsyncIterator[Json | Reset]:
         held = self._held
         job = await get(self._path)
         # asked after what is held was told: only a history that is gone can be older
@@ -111,7 +114,7 @@ class JobsStream(Stream["Json | Reset"]):
     def push(self, channel: str, payload: Json) -> Iterable[Json | Reset]:
         return self._newer(payload["job"])
 
-    async def read(self, get: Get) -> AsyncIterator[Json | Reset]:
+    async def read(self, get: Get, polled: bool) -> AsyncIterator[Json | Reset]:
         for job in self._all((await get("/operations"))["active"]):
             yield job
         while self._missed:

@@ -30,6 +30,14 @@ class LogsView(View):
     next: int
 
 
+class LogsSince(View):
+    """The lines after number `after` if they are few (else none), and the number of the newest, `next`."""
+
+    after: int
+    items: list[LogLine]
+    next: int
+
+
 class EventView(View):
     """Something that happened to a job, numbered from 1 without gaps."""
 
@@ -95,6 +103,15 @@ def read_logs(engine: Engine, job_id: str, *, after: int = 0, limit: int = 500, 
         else:
             rows = journal.read_logs(connection, job_id, after, limit)
     return LogsView(items=[LogLine(**row) for row in rows], next=rows[-1]["no"] if rows else after)
+
+
+def read_logs_since(engine: Engine, job_id: str, after: int, most: int) -> LogsSince:
+    """What a subscriber who holds the lines up to `after` lacks, if that is at most `most`. Raises NotFoundError."""
+    with transaction(engine) as connection:
+        found = journal.logs_since(connection, job_id, after, most)
+    if found is None:
+        raise NotFoundError(f"there is no job {job_id}")
+    return LogsSince(after=after, items=[LogLine(**row) for row in found[1]], next=found[0])
 
 
 def read_events(engine: Engine, job_id: str, *, after: int = 0, limit: int = 500) -> EventsView:

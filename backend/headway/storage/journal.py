@@ -20,6 +20,14 @@ _LAST_LOGS = text(
     "SELECT * FROM (SELECT no, at, attempt, level, text FROM job_logs WHERE job_id = :job_id "
     "ORDER BY no DESC LIMIT :limit) AS newest ORDER BY no"
 )
+# one statement, so that the count and the lines are of one moment; more lines than :most are none
+_LOGS_SINCE = text("""
+SELECT job.logs_count, line.no, line.at, line.attempt, line.level, line.text
+FROM jobs AS job LEFT JOIN LATERAL (
+    SELECT * FROM job_logs WHERE job_id = job.id AND no > :after AND job.logs_count - :after <= :most
+    ORDER BY no LIMIT :most) AS line ON true
+WHERE job.id = :job_id ORDER BY line.no
+""")
 _EVENTS = text(
     "SELECT no, type, at, data FROM job_events WHERE job_id = :job_id AND no > :after ORDER BY no LIMIT :limit"
 )
@@ -83,6 +91,18 @@ def read_logs(connection: Connection, job_id: str, after: int, limit: int) -> li
 def read_last_logs(connection: Connection, job_id: str, limit: int) -> list[Row]:
     """The newest log lines, in order."""
     return many(connection.execute(_LAST_LOGS, {"job_id": job_id, "limit": limit}))
+
+
+def logs_since(connection: Connection, job_id: str, after: int, most: int) -> tuple[int, list[Row]] | None:
+    """How many lines a job has logged, and those numbered above `after` unless they are more than `most`.
+
+    None without such a job.
+    """
+    rows = many(connection.execute(_LOGS_SINCE, {"job_id": job_id, "after": after, "most": most}))
+    if not rows:
+        return None
+    counts = [row.pop("logs_count") for row in rows]
+    return counts[0], [row for row in rows if row["no"] is not None]
 
 
 def read_events(connection: Connection, job_id: str, after: int, limit: int) -> list[Row]:

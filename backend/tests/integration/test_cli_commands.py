@@ -79,7 +79,9 @@ def test_a_failed_job_ends_with_its_reason_and_exit_code_1(headway: Headway) -> 
     assert done.returncode == 1
     assert "headway retry" in done.stderr
     job_id = done.stdout.split()[0]
-    assert headway("logs", job_id).returncode == 0
+    told = headway("logs", job_id)
+    assert told.returncode == 0
+    assert headway("logs", job_id, "--follow").stdout == told.stdout
     again = headway("retry", job_id, "fail_at=null", "--watch")
     assert again.returncode == 0, again.stderr
 

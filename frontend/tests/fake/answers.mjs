@@ -76,10 +76,10 @@ function series(name, from, to, attempt, points) {
 
 function metrics(world, id, query) {
   const target = world.jobs.find((item) => item.id === id);
-  if (target?.id !== world.running.id) return [200, { job_id: id, names: [], series: [], layers: [], attempts: [], cursor: null }];
+  if (target?.id !== world.running.id) return [200, { job_id: id, names: [], series: [], layers: [], attempts: [], cursor: {} }];
   const points = Number(query.get("max_points") ?? 1000);
   const layers = [{ attempt: 1, resumed_from_step: null, series: METRICS.map((name) => series(name, 2000, 2600, 1, 200)) }];
-  return [200, { job_id: id, names: METRICS, series: METRICS.map((name) => series(name, 0, world.steps, 2, points)), layers, attempts: [{ number: 1, resumed_from_step: null }, { number: 2, resumed_from_step: 2000 }], cursor: world.steps }];
+  return [200, { job_id: id, names: METRICS, series: METRICS.map((name) => series(name, 0, world.steps, 2, points)), layers, attempts: [{ number: 1, resumed_from_step: null }, { number: 2, resumed_from_step: 2000 }], cursor: { [world.running.attempt]: world.steps } }];
 }
 
 function checkpoints(world, id) {

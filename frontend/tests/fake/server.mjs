@@ -64,8 +64,8 @@ function snapshotOf(channel) {
   const [root, id, what] = channel.split("/");
   if (channel === "operations") return { items: world.isEmpty ? [] : [world.running] };
   if (root === "jobs" && what === "progress") return world.jobs.find((item) => item.id === id);
-  if (what === "metrics") return { names: METRICS, cursor: world.steps };
-  if (what === "logs") return { next: (world.logs.get(id) ?? []).length };
+  if (what === "metrics") return { names: METRICS, cursor: { [world.running.attempt]: world.steps } };
+  if (what === "logs") return { after: 0, items: [], next: (world.logs.get(id) ?? []).length };
   return {};
 }
 
@@ -91,7 +91,7 @@ setInterval(() => {
   const points = METRICS.map((name) => ({ name, steps, values: steps.map((step) => valueAt(name, step)) }));
   push(`jobs/${running.id}/progress`, "job:progress", { job: running });
   push("operations", "job:changed", { revision: 0, job: running });
-  push(`jobs/${running.id}/metrics`, "job:metrics", { attempt: running.attempt, points });
+  push(`jobs/${running.id}/metrics`, "job:metrics", { attempt: running.attempt, from: world.steps - steps.length, to: world.steps, points });
   if (world.steps % 30 < 3) push(`jobs/${running.id}/logs`, "job:logs", { items: [world.addLog(running, world.steps)] });
 }, TICK_MS);
 

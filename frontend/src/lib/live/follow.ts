@@ -12,8 +12,11 @@ interface Connection {
   get: Get;
 }
 
+/** Told after each step of following: whether all that there is has been told. */
+export type OnStep = (isWhole: boolean) => void;
+
 /** What the stream tells until it is over or the signal stops it. Throws what HTTP refuses; waits while nothing answers. */
-export async function* follow<T>({ channels, get }: Connection, stream: Stream<T>, signal: AbortSignal): AsyncGenerator<T> {
+export async function* follow<T>({ channels, get }: Connection, stream: Stream<T>, signal: AbortSignal, onStep?: OnStep): AsyncGenerator<T> {
   const inbox = new Inbox();
   const leave = stream.channels.map((channel) => channels.listen(channel, listenerOf(inbox, stream, channel)));
   const answered = new Set<string>();
@@ -24,7 +27,9 @@ export async function* follow<T>({ channels, get }: Connection, stream: Stream<T
       if (signal.aborted) return;
       yield* take(stream, answered, heard);
       const isWhole = answered.size === stream.channels.length;
-      if (stream.behind || (!isWhole && (heard === null || heard.what === "refused"))) yield* readOn(stream, get);
+      const polled = !isWhole && (heard === null || heard.what === "refused");
+      const isRead = (stream.behind || polled) && (yield* readOn(stream, get, polled));
+      onStep?.(isRead || (isWhole && !stream.behind));
       if (heard === null || heard.what === "overflow") stream.channels.forEach((channel) => channels.again(channel));
       patience = isWhole && !stream.behind ? QUIET_MS * (0.8 + 0.4 * Math.random()) : POLL_MS;
     }
@@ -54,12 +59,14 @@ function take<T>(stream: Stream<T>, answered: Set<string>, heard: Heard | null):
   return [];
 }
 
-/** The missing part; when nothing answers, it comes with a later try. */
-async function* readOn<T>(stream: Stream<T>, get: Get): AsyncGenerator<T> {
+/** The missing part; when nothing answers, it comes with a later try, and the answer is false. */
+async function* readOn<T>(stream: Stream<T>, get: Get, polled: boolean): AsyncGenerator<T, boolean> {
   try {
-    yield* stream.read(get);
+    yield* stream.read(get, polled);
+    return true;
   } catch (error) {
     if (!isAway(error)) throw error;
+    return false;
   }
 }
 

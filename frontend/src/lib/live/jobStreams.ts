@@ -24,6 +24,7 @@ abstract class OfJob<T> implements Stream<T | Reset> {
   protected readonly path: string;
   private readonly progress: string;
   private jobRevision: number | undefined;
+  protected ended = false;
 
   constructor(id: string, ...own: string[]) {
     this.path = jobPath(id);
@@ -37,10 +38,12 @@ abstract class OfJob<T> implements Stream<T | Reset> {
 
   snapshot(channel: string, data: unknown, reset: boolean): (T | Reset)[] {
     const told = reset ? this.goBack(SERVER_BEHIND) : [];
-    if (channel === this.progress) {
-      if (reset) this.jobRevision = undefined;
-      this.lookAt(data as Job);
-    } else this.behind = this.isBehind(data) || this.behind;
+    if (channel !== this.progress) return [...told, ...this.hold(data)];
+    if (reset) {
+      this.jobRevision = undefined;
+      this.ended = false;
+    }
+    this.lookAt(data as Job);
     return told;
   }
 
@@ -50,25 +53,26 @@ abstract class OfJob<T> implements Stream<T | Reset> {
     return [];
   }
 
-  async *read(get: Get): AsyncGenerator<T | Reset> {
-    // Asked before the last part is read, so that nothing can come after it.
-    const job = (await get(this.path)) as Job;
+  async *read(get: Get, polled: boolean): AsyncGenerator<T | Reset> {
+    // Known before the last part is read, so that nothing can come after it.
+    if (polled) this.lookAt((await get(this.path)) as Job);
     yield* this.catchUp(get);
     this.behind = false;
-    this.over = isFinal(job);
+    this.over = this.ended;
   }
 
   protected lookAt(job: Job): void {
     this.jobRevision = Math.max(this.jobRevision ?? 0, job.revision);
-    this.behind ||= isFinal(job);
+    this.ended ||= isFinal(job);
+    this.behind ||= this.ended;
   }
 
   protected ownRevision(): number | undefined {
     return undefined;
   }
 
-  protected isBehind(_: unknown): boolean {
-    return false;
+  protected hold(_: unknown): (T | Reset)[] {
+    return [];
   }
 
   protected take(_: unknown): (T | Reset)[] {
@@ -82,7 +86,7 @@ abstract class OfJob<T> implements Stream<T | Reset> {
 /** Things numbered on their job from 1 without gaps. */
 abstract class Numbered<T extends { no: number }> extends OfJob<T> {
   protected after: number;
-  private readonly items: string;
+  protected readonly items: string;
 
   constructor(id: string, what: string, own: string[], after: number) {
     super(id, ...own);
@@ -94,10 +98,15 @@ abstract class Numbered<T extends { no: number }> extends OfJob<T> {
     for (let full = true; full; ) {
       const { items } = (await get(this.items, { after: this.after, limit: PAGE })) as { items: T[] };
       full = items.length >= PAGE;
-      const first = items[0]?.no ?? 0;
-      if (first > this.after + 1) yield { reset: `what came before number ${first} is kept no longer` };
-      yield* this.fresh(items);
+      yield* this.readOn(items);
     }
+  }
+
+  /** Items as they are kept, from what is held or from before that. */
+  protected readOn(items: T[]): (T | Reset)[] {
+    const first = items[0]?.no ?? 0;
+    const lost = first > this.after + 1 ? [{ reset: `what came before number ${first} is kept no longer` }] : [];
+    return [...lost, ...this.fresh(items)];
   }
 
   protected fresh(items: T[]): T[] {
@@ -113,25 +122,48 @@ abstract class Numbered<T extends { no: number }> extends OfJob<T> {
   }
 }
 
-/** A job's log lines after number `after`, complete and in order. */
+/** A job's log lines after number `after`, complete and in order. Where more than `most` are missing only the newest are told,
+ * after a Reset. */
 export class LogStream extends Numbered<LogLine> {
-  constructor(id: string, after = 0) {
+  private readonly most: number;
+
+  constructor(id: string, after = 0, most = Infinity) {
     super(id, "logs", [`jobs/${id}/logs`], after);
+    this.most = most;
   }
 
   protected override ownRevision() {
     return this.after;
   }
 
-  protected override isBehind(data: unknown) {
-    return (data as { next: number }).next > this.after;
+  protected override hold(data: unknown) {
+    const { after, items, next } = data as { after: number; items: LogLine[]; next: number };
+    const isJoined = after <= this.after;
+    const told = [...this.skip(next), ...(isJoined ? this.readOn(items) : [])];
+    this.behind = this.ended || next > this.after;
+    return told;
   }
 
   protected override take(payload: unknown) {
     const { items } = payload as LogsPush;
     if ((items[0]?.no ?? 0) <= this.after + 1) return this.fresh(items);
     this.behind = true;
-    return [];
+    return this.skip(items.at(-1)!.no);
+  }
+
+  protected override async *catchUp(get: Get) {
+    if (this.most < Infinity && this.after === 0) {
+      const { next } = (await get(this.items, { tail: 1 })) as { next: number };
+      yield* this.skip(next);
+    }
+    yield* super.catchUp(get);
+  }
+
+  private skip(newest: number): Reset[] {
+    if (newest - this.after <= this.most) return [];
+    const told = this.after > 0 ? [{ reset: `only the newest ${this.most} lines are told` }] : [];
+    this.after = newest - this.most;
+    return told;
   }
 }
 
@@ -168,13 +200,21 @@ export class MetricStream extends OfJob<NewPoints> {
     this.mostPoints = mostPoints;
   }
 
+  /** Goes on from what was read already. */
+  after({ cursor, series }: Pick<Metrics, "cursor" | "series">): this {
+    [this.attempt, this.place] = newestOf(cursor);
+    for (const { name, steps } of series) if (steps.length > 0) this.last.set(name, steps.at(-1)!);
+    return this;
+  }
+
   protected override ownRevision() {
     return this.place;
   }
 
-  protected override isBehind(data: unknown) {
+  protected override hold(data: unknown) {
     const [newest, place] = newestOf((data as { cursor: Cursor }).cursor);
-    return newest > this.attempt || place > this.place;
+    this.behind = this.ended || newest > this.attempt || place > this.place;
+    return [];
   }
 
   protected override take(payload: unknown) {
@@ -184,8 +224,10 @@ export class MetricStream extends OfJob<NewPoints> {
       this.behind = true;
       return [];
     }
+    // What was drained without being pushed may have been read already.
+    const fresh = from < this.place ? points.map((series) => this.later(series)) : points;
     this.place = to;
-    return this.tell(points);
+    return this.tell(fresh);
   }
 
   protected async *catchUp(get: Get): AsyncGenerator<NewPoints | Reset> {

@@ -5,7 +5,7 @@ import { type Socket, io } from "socket.io-client";
 import { POLL_MS, RECONNECT_MS } from "@/config/live";
 import type { Push, SubscribeReply } from "@/types/api";
 import { Channels } from "./channels";
-import { follow } from "./follow";
+import { type OnStep, follow } from "./follow";
 import type { Get, Stream } from "./streams";
 
 interface Options {
@@ -74,8 +74,8 @@ export class Live {
   }
 
   /** What the stream tells, without a gap, until it is over or the signal stops it. */
-  follow<T>(stream: Stream<T>, signal: AbortSignal): AsyncGenerator<T> {
-    return follow(this, stream, signal);
+  follow<T>(stream: Stream<T>, signal: AbortSignal, onStep?: OnStep): AsyncGenerator<T> {
+    return follow(this, stream, signal, onStep);
   }
 
   private connect(): void {

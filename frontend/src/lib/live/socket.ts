@@ -1,6 +1,7 @@
 import { api } from "@/lib/api/client";
 import type { Listener } from "./channels";
 import { connection } from "./connection";
+import type { OnStep } from "./follow";
 import { Live } from "./live";
 import type { Stream } from "./streams";
 
@@ -26,6 +27,6 @@ export function listen(channel: string, listener: Listener): () => void {
 }
 
 /** What the stream tells, without a gap, until it is over or the signal stops it. */
-export function follow<T>(stream: Stream<T>, signal: AbortSignal): AsyncGenerator<T> {
-  return live.follow(stream, signal);
+export function follow<T>(stream: Stream<T>, signal: AbortSignal, onStep?: OnStep): AsyncGenerator<T> {
+  return live.follow(stream, signal, onStep);
 }

@@ -27,8 +27,8 @@ export interface Stream<T> {
   /** `reset`: the server has less than what is held. */
   snapshot(channel: string, data: unknown, reset: boolean): T[];
   push(channel: string, payload: unknown): T[];
-  /** The missing part over HTTP; `behind` is false after it. */
-  read(get: Get): AsyncGenerator<T>;
+  /** The missing part over HTTP; `behind` is false after it. `polled`: there are no pushes, so what they would tell is asked for too. */
+  read(get: Get, polled: boolean): AsyncGenerator<T>;
 }
 
 export const jobPath = (id: string) => `/jobs/${encodeURIComponent(id)}`;

@@ -1,7 +1,9 @@
-/** Curves as the browser holds them: what REST told of the whole run, and the tail that was pushed since. */
+/** Curves as the browser holds them: what REST told of the whole run, and the tail that was told since. */
 
 import { TAIL_POINTS } from "@/config/live";
-import type { Metrics, MetricsPush, Series } from "@/types/api";
+import type { NewPoints } from "@/lib/live/jobStreams";
+import type { Reset } from "@/lib/live/streams";
+import type { Metrics, Series } from "@/types/api";
 
 export interface Curve {
   steps: number[];
@@ -11,37 +13,34 @@ export interface Curve {
 }
 
 export interface Tail {
-  attempt: number;
-  /** The step from which this attempt owns the curves, if it began while they were watched. */
-  from: number | null;
   curves: Record<string, Curve>;
+  /** What was read before no longer holds: the tail is the whole curve. */
+  isWhole: boolean;
 }
 
-export const EMPTY_TAIL: Tail = { attempt: 0, from: null, curves: {} };
+export const EMPTY_TAIL: Tail = { curves: {}, isWhole: false };
 
-/** The tail with pushed points appended. An earlier attempt's late points belong to its own layer and change nothing. */
-export function append(tail: Tail, push: Pick<MetricsPush, "attempt" | "points">): Tail {
-  if (push.attempt < tail.attempt || push.points.length === 0) return tail;
-  const isNewAttempt = push.attempt > tail.attempt;
-  const curves = isNewAttempt ? {} : { ...tail.curves };
-  for (const { name, steps, values } of push.points) curves[name] = extend(curves[name], steps, values);
-  const from = isNewAttempt && tail.attempt > 0 ? Math.min(...push.points.map((point) => point.steps[0] ?? Infinity)) : tail.from;
-  return { attempt: push.attempt, from, curves };
+/** The tail with what a stream told appended. */
+export function append(tail: Tail, told: (NewPoints | Reset)[]): Tail {
+  const reset = told.findLastIndex((each) => "reset" in each);
+  const curves = reset < 0 ? { ...tail.curves } : {};
+  for (const { series } of told.slice(reset + 1) as NewPoints[]) {
+    for (const { name, steps, values } of series) curves[name] = extend(curves[name], steps, values);
+  }
+  return { curves, isWhole: tail.isWhole || reset >= 0 };
 }
 
 const NOTHING: Series = { name: "", steps: [], values: [], nonfinite: {} };
 
-/** The whole curve of a metric: the base up to where the tail takes over, then the tail. Each step once. */
+/** The whole curve of a metric: the base, then the tail, which begins after it. Each step once. */
 export function join(base: Metrics | undefined, tail: Tail, name: string): Curve {
-  const series = base?.series.find((item) => item.name === name) ?? NOTHING;
-  const kept = tail.from === null ? series.steps.length : firstAtLeast(series.steps, tail.from);
-  const steps = series.steps.slice(0, kept);
-  const values = series.values.slice(0, kept);
-  const curve = tail.curves[name];
-  const start = curve ? firstAtLeast(curve.steps, (steps.at(-1) ?? -Infinity) + 1) : 0;
+  const series = (tail.isWhole ? undefined : base?.series.find((item) => item.name === name)) ?? NOTHING;
+  const curve = tail.curves[name] ?? NOTHING;
+  const last = series.steps.at(-1) ?? -Infinity;
+  const start = curve.steps.findIndex((step) => step > last);
   return {
-    steps: steps.concat(curve?.steps.slice(start) ?? []),
-    values: values.concat(curve?.values.slice(start) ?? []),
+    steps: start < 0 ? series.steps : series.steps.concat(curve.steps.slice(start)),
+    values: start < 0 ? series.values : series.values.concat(curve.values.slice(start)),
     marks: marksOf(series),
   };
 }
@@ -84,16 +83,4 @@ function extremes(values: (number | null)[], start: number, end: number): number
     }
   }
   return [...new Set([low, high, gap])].filter((i) => i >= 0).sort((a, b) => a - b);
-}
-
-/** The first index whose step is at least `step`; steps ascend. */
-function firstAtLeast(steps: number[], step: number): number {
-  let low = 0;
-  let high = steps.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (steps[middle]! < step) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

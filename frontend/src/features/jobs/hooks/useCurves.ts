@@ -1,11 +1,10 @@
-import { useThrottledCallback } from "@mantine/hooks";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useMemo, useState } from "react";
-import { REFRESH_MS } from "@/config/live";
-import { useChannel } from "@/lib/live/useChannel";
-import { usePolling } from "@/lib/live/usePolling";
+import { useEffect, useMemo } from "react";
+import { CURVE_POINTS } from "@/config/live";
+import { MetricStream } from "@/lib/live/jobStreams";
+import { useFollowed } from "@/lib/live/useFollowed";
 import { type Curve, EMPTY_TAIL, append, join } from "@/lib/series/curve";
-import type { Attempt, Job, Layer, MetricsPush } from "@/types/api";
+import type { Attempt, Job, Layer } from "@/types/api";
 import { curves } from "../api/queries";
 
 export interface Curves {
@@ -17,31 +16,22 @@ export interface Curves {
   isPending: boolean;
 }
 
-/** A job's curves over the whole run: read once by REST, lengthened by what is pushed, read again after a gap. */
+/** A job's curves over the whole run: read once by REST, and followed from there without a gap. */
 export function useCurves({ id, metrics }: Pick<Job, "id" | "metrics">): Curves {
   const client = useQueryClient();
   // The job itself names its metrics: their places stand before their curves are read.
   const known = Object.keys(metrics ?? {}).join("\n");
-  const [tail, setTail] = useState(EMPTY_TAIL);
-  const base = useQuery({ ...curves(id), refetchInterval: usePolling() });
-  const readAgain = () => void client.invalidateQueries(curves(id));
-  const readAgainSoon = useThrottledCallback(readAgain, REFRESH_MS);
+  const { data: base, dataUpdatedAt, isPending } = useQuery(curves(id));
+  const start = base ? `${id} ${dataUpdatedAt}` : null;
+  const { value: tail } = useFollowed(start, () => new MetricStream(id, CURVE_POINTS).after(base!), EMPTY_TAIL, append);
 
-  useChannel<unknown, MetricsPush>(`jobs/${id}/metrics`, {
-    onSnapshot: () => {
-      setTail(EMPTY_TAIL);
-      readAgain();
-    },
-    onEvent: (push) => {
-      // A new attempt turns the steps beyond its own start into ghosts, which only the server can tell.
-      const isNewAttempt = tail.attempt > 0 && push.attempt > tail.attempt;
-      if (push.reset || isNewAttempt) readAgainSoon();
-      setTail((held) => append(held, push));
-    },
-  });
+  // A new attempt turns the steps beyond its own start into ghosts, which only the whole reading tells.
+  useEffect(() => {
+    if (tail.isWhole) void client.invalidateQueries(curves(id));
+  }, [client, id, tail.isWhole]);
 
   return useMemo(() => {
-    const names = [...new Set([...(base.data?.names ?? []), ...Object.keys(tail.curves), ...(known ? known.split("\n") : [])])];
-    return { names, layers: base.data?.layers ?? [], attempts: base.data?.attempts ?? [], curve: (name) => join(base.data, tail, name), isPending: base.isPending };
-  }, [base.data, base.isPending, tail, known]);
+    const names = [...new Set([...(base?.names ?? []), ...Object.keys(tail.curves), ...(known ? known.split("\n") : [])])];
+    return { names, layers: base?.layers ?? [], attempts: base?.attempts ?? [], curve: (name) => join(base, tail, name), isPending };
+  }, [base, isPending, tail, known]);
 }
