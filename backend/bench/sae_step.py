@@ -1,7 +1,7 @@
-"""Rows/s of one whole TopK step at 384 -> 3072, batch 4096, k 32, and its ratio to the five bare matmuls of a dense
-step, both measured in turns in this run.
+"""Rows/s of one whole step of each architecture at 384 -> 3072, batch 4096, k 32, and its ratio to the five bare
+matmuls of a dense step, all measured in turns in this run.
 
-    python backend/bench/sae_step.py [--steps 30] [--threads 2]
+    python backend/bench/sae_step.py [--steps 30] [--threads 2] [--only topk jumprelu]
 
 A step is all that training does: rows out of a memory-mapped store, forward, gradients, AuxK (with as many dead
 features as `--dead` says), projection, clip, Adam, renorm, metrics.
@@ -10,10 +10,11 @@ features as `--dead` says), projection, clip, Adam, renorm, metrics.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -21,8 +22,10 @@ import torch
 from headway.ml.activations.manifest import Manifest
 from headway.ml.activations.reader import HookReader, RowOrder
 from headway.ml.activations.writer import HookWriter
+from headway.ml.sae.architectures import OBJECTIVES, Figures
+from headway.ml.sae.names import Architecture
+from headway.ml.sae.objective import Objective
 from headway.ml.sae.schedule import Schedule
-from headway.ml.sae.topk import TopKObjective
 from headway.ml.sae.trainer import SaeTrainer, TrainerConfig
 
 D_IN, D_SAE, BATCH, K, ROWS = 384, 3072, 4096, 32, 65_536
@@ -43,11 +46,16 @@ def make_reader(folder: Path) -> HookReader:
     )
 
 
-def make_trainer(reader: HookReader, order: RowOrder, dtype: torch.dtype | None, dead: int) -> SaeTrainer:
+def objective_of(name: Architecture, dtype: torch.dtype | None = None) -> Objective:
+    """An architecture as a job makes it, its sparsity at full price."""
+    prefixes = tuple(D_SAE * part // 32 for part in (1, 3, 7, 15))
+    coefficient = 1.0 if name == "jumprelu" else 5.0
+    return OBJECTIVES[name](Figures(K, 256, 1 / 32, coefficient, 0, 0.001, prefixes, dtype))
+
+
+def make_trainer(reader: HookReader, order: RowOrder, objective: Objective, dead: int) -> SaeTrainer:
     """A trainer with `dead` features that AuxK works on at every step."""
-    config = TrainerConfig(
-        D_SAE, TopKObjective(K, 256, encode_dtype=dtype), Schedule(1e-3, 1_000_000, 10), NEVER if dead else 10_000_000
-    )
+    config = TrainerConfig(D_SAE, objective, Schedule(1e-3, 1_000_000, 10), NEVER if dead else 10_000_000)
     trainer = SaeTrainer.fresh(config, reader.gather(next(order.epoch(0))), seed=0)
     trainer.rows_since_fired[:dead] = 2 * NEVER
     trainer.weights.b_enc[:dead] = -100.0
@@ -68,6 +76,15 @@ def five_matmuls() -> Callable[[], None]:
         torch.mm(x.t(), z, out=g_enc)
 
     return run
+
+
+def cases(options: argparse.Namespace) -> Iterator[tuple[str, Objective, int]]:
+    """Name, objective and dead features of what is measured."""
+    for name in options.only or OBJECTIVES:
+        yield f"{name}, fp32", objective_of(name), 0
+        if name == "topk":
+            yield f"{name}, fp32, AuxK on {options.dead} dead", objective_of(name), options.dead
+            yield f"{name}, bf16 encode", objective_of(name, torch.bfloat16), 0
 
 
 def step_of(trainer: SaeTrainer, reader: HookReader, order: RowOrder) -> Callable[[], None]:
@@ -98,20 +115,20 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--dead", type=int, default=100)
+    parser.add_argument("--only", nargs="*", default=[], choices=list(OBJECTIVES))
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         reader, order = make_reader(Path(folder)), RowOrder(ROWS, BATCH, seed=0)
         runs = {"five bare matmuls": five_matmuls()}
-        for name, dtype, dead in (
-            ("TopK step, fp32", None, 0),
-            (f"TopK step, fp32, AuxK on {options.dead} dead", None, options.dead),
-            ("TopK step, bf16 encode", torch.bfloat16, 0),
-        ):
-            runs[name] = step_of(make_trainer(reader, order, dtype, dead), reader, order)
+        for name, objective, dead in cases(options):
+            runs[name] = step_of(make_trainer(reader, order, objective, dead), reader, order)
         medians = measure(runs, options.steps)
     bare = medians["five bare matmuls"]
-    print(f"{D_IN} -> {D_SAE}, batch {BATCH}, k {K}, {options.threads} threads, torch {torch.__version__}")
+    print(
+        f"{D_IN} -> {D_SAE}, batch {BATCH}, k {K}, {options.threads} threads, torch {torch.__version__}, "
+        f"load {os.getloadavg()[0]:.1f}"
+    )
     for name, seconds in medians.items():
         print(f"{name:36s} {1e3 * seconds:8.1f} ms {BATCH / seconds:10,.0f} rows/s {bare / seconds:6.2f} x")
 

@@ -105,17 +105,7 @@ class _KilledError(Exception):
 @pytest.mark.parametrize("killed_at", [14, 28, 37])
 def test_a_run_taken_up_logs_the_same_bits_as_an_uninterrupted_one(tmp_path, store, monkeypatch, killed_at):
     whole = train(tmp_path / "whole", store, dead_after_rows=300)
-    calls = 0
-    heed = JobContext.should_stop
-
-    def die(job: JobContext) -> str:
-        nonlocal calls
-        calls += 1
-        if calls == killed_at:
-            raise _KilledError
-        return heed(job)
-
-    monkeypatch.setattr(JobContext, "should_stop", die)
+    die_at(monkeypatch, killed_at)
     first = train(tmp_path / "first", store, dead_after_rows=300)
     monkeypatch.undo()
     assert first.result["outcome"] == "failed"
@@ -130,6 +120,79 @@ def test_a_run_taken_up_logs_the_same_bits_as_an_uninterrupted_one(tmp_path, sto
             assert {s: v.hex() for s, v in joined.items()} == {s: v.hex() for s, v in whole.metrics[name].items()}
     for path in whole.outputs["sae"].rglob("*.safetensors"):
         assert path.read_bytes() == (second.outputs["sae"] / path.relative_to(whole.outputs["sae"])).read_bytes()
+
+
+SEVERAL: list[dict[str, object]] = [
+    {"architecture": "batch_topk"},
+    {"architecture": "matryoshka", "k": 6, "name": "nested"},
+    {"architecture": "relu_unit_norm", "coefficient": 0.5, "expansion": 3},
+    {"architecture": "jumprelu", "coefficient": 0.2, "lr": 0.002},
+    {"architecture": "topk", "seed": 7},
+]
+
+
+def test_several_saes_share_a_read_and_each_is_what_it_would_be_alone(tmp_path, store):
+    ran = train(tmp_path / "several", store, layers=[1], saes=SEVERAL)
+    alone = train(tmp_path / "alone", store, layers=[1], architecture="matryoshka", k=6)
+    assert ran.result["outcome"] == "completed"
+    assert ran.metrics["nested/loss"] == alone.metrics["loss"]
+    assert ran.metrics["nested/penalty"] == alone.metrics["penalty"]
+    assert "topk5/penalty" not in ran.metrics
+    saes = ran.artifacts["sae"]["saes"]
+    names = [f"layer01.resid_post.{n}" for n in ("batch_topk1", "nested", "relu_unit_norm3", "jumprelu4", "topk5")]
+    assert [sae["folder"] for sae in saes] == names
+    assert [sae["architecture"] for sae in saes] == [spec["architecture"] for spec in SEVERAL]
+    assert [sae["d_sae"] for sae in saes] == [64, 64, 48, 64, 64]
+    assert (saes[1]["k"], saes[2]["coefficient"], saes[3]["lr"], saes[4]["seed"]) == (6, 0.5, 0.002, 7)
+    saved = [load_sae(ran.outputs["sae"] / name).config["architecture"] for name in names]
+    assert saved == ["jumprelu", "jumprelu", "standard", "jumprelu", "topk"]
+
+
+def test_several_saes_are_taken_up_bit_for_bit(tmp_path, store, monkeypatch):
+    config = {"saes": SEVERAL, "dead_after_rows": 300, "ema_decay": 0.9, "patience_steps": 1000}
+    whole = train(tmp_path / "whole", store, **config)
+    die_at(monkeypatch, 27)
+    first = train(tmp_path / "first", store, **config)
+    monkeypatch.undo()
+    checkpoints = sorted((tmp_path / "first/checkpoints").glob("step-*"), reverse=True)
+    second = train(tmp_path / "second", store, resume=checkpoints, **config)
+    for name in (name for name in whole.metrics if not name.endswith("rows_per_s")):
+        joined = {step: value for step, value in first.metrics.get(name, {}).items() if step <= 20}
+        joined |= second.metrics[name]
+        assert {s: v.hex() for s, v in joined.items()} == {s: v.hex() for s, v in whole.metrics[name].items()}, name
+
+
+@pytest.mark.parametrize("architecture", ["transcoder", "skip_transcoder"])
+def test_a_transcoder_makes_the_next_layer(tmp_path, store, architecture):
+    ran = train(tmp_path / "job", store, layers=[1], architecture=architecture, target_layers_on=1, lr=1e-5)
+    assert ran.result["outcome"] == "completed"
+    assert ran.artifacts["sae"]["saes"][0]["target"] == "layer02.resid_post"
+    saved = load_sae(ran.outputs["sae"] / "layer01.resid_post")
+    assert saved.config["metadata"]["hook_name_out"] == "blocks.2.hook_resid_post"
+    rows, targets = (torch.tensor(entry.statistics.mean) for entry in Manifest.read(store).hooks)
+    assert (saved.weights.b_dec - targets).norm() < 0.5 * (saved.weights.b_dec - rows).norm()
+
+
+def test_patience_ends_a_training_that_gets_no_better(tmp_path, store):
+    ran = train(tmp_path / "job", store, layers=[1], epochs=20, lr=1e-9, patience_steps=30)
+    assert ran.result["outcome"] == "completed"
+    assert 30 <= max(ran.metrics["loss"]) < STEPS
+    assert "eval/fvu" in ran.metrics
+
+
+def die_at(monkeypatch: pytest.MonkeyPatch, call: int) -> None:
+    """End the run when it asks for the `call`-th time whether it shall stop."""
+    calls = 0
+    heed = JobContext.should_stop
+
+    def die(job: JobContext) -> str:
+        nonlocal calls
+        calls += 1
+        if calls == call:
+            raise _KilledError
+        return heed(job)
+
+    monkeypatch.setattr(JobContext, "should_stop", die)
 
 
 def test_pause_leaves_a_checkpoint_of_this_very_step(tmp_path, store):
@@ -166,6 +229,11 @@ def test_without_held_out_rows_the_evaluation_is_left_out(tmp_path, store):
         ({"batch_rows": 4000}, "config.batch_rows: only 3584 rows are left to train on"),
         ({"eval_rows": 4096}, "config.eval_rows: there are only 4096 rows"),
         ({"max_rows": 5}, "config.max_rows: less than one batch"),
+        ({"saes": [{"k": 65}]}, "config.k: more than the 64 features there are"),
+        ({"saes": [{"name": "a"}, {"name": "a"}]}, "config.saes: two of them have the same name"),
+        ({"hook": "mlp_out"}, "config.hook: 'mlp_out' is not in the activations, which hold ['resid_post']"),
+        ({"architecture": "transcoder"}, "config.target_hook: ['layer01.resid_post', 'layer02.resid_post'] have no"),
+        ({"architecture": "wavelet"}, "config.architecture: Input should be 'topk'"),
         ({"k": -1}, "config.k: Input should be greater than or equal to 1"),
         ({"no_such_field": 1}, "config.no_such_field: Extra inputs are not permitted"),
     ],
