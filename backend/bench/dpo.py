@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -98,6 +99,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    os.environ["TQDM_DISABLE"] = "1"
     config = {"batch_size": 4, "gradient_accumulation_steps": 2, "max_length": 60, "eval_fraction": 0, "samples": 0}
     examples = 8 * options.steps
     references = dict.fromkeys(("model", "preferences"), "artifact:aaaaaaaaaaaa")

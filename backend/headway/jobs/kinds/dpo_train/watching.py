@@ -46,7 +46,7 @@ class DivergedError(HeadwayError):
 
 
 class DpoCallback(JobCallback):
-    """`JobCallback` under our metrics' names, with examples a second and checkpoints as often as `Keeper` leaves them."""
+    """`JobCallback` under our metrics' names, with examples a second, and checkpoints at `Keeper`'s pace."""
 
     def __init__(self, job: JobContext, examples: int, every_steps: int | None) -> None:
         super().__init__(job)

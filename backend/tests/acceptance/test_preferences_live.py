@@ -1,0 +1,106 @@
+"""Preference tuning through a real worker: made pairs, the documented view of a run, a kill it survives, a cancel."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from headway.services.control_job import cancel_job
+from headway.services.submit_study import StudyRequest, submit_study
+from tests.installation import Installation, open_installation, wait_until
+from tests.tiny_models import some_text, tiny_llama
+
+FIVE = ("queued", "initializing", "training", "evaluating", "saving")
+TUNING = {
+    "model": "job:model/model",
+    "preferences": "job:pairs/preferences",
+    "epochs": 8,
+    "batch_size": 2,
+    "gradient_accumulation_steps": 2,
+    "learning_rate": 0.01,
+    "lora_rank": 4,
+    "eval_fraction": 0.5,
+    "samples": 1,
+    "sample_tokens": 4,
+    "checkpoint_every_steps": 2,
+}
+PAIRS, STEPS_PER_EPOCH = 40, 5
+BEARER = {"Authorization": "Bearer test-token"}
+
+
+@pytest.fixture(scope="module")
+def installation(postgres_url: str, redis_url: str) -> Iterator[Installation]:
+    with open_installation(postgres_url, redis_url) as opened:
+        opened.start_worker()
+        opened.start_worker("system", beat=True)
+        yield opened
+
+
+def submit(installation: Installation, folder: Path, **tuning: Any) -> str:
+    """Submit model, text, pairs and tuning as a study; the id of the last."""
+    making = {"model": "job:model/model", "dataset": "job:text/dataset", "pairs": PAIRS, "prompt_tokens": 6}
+    jobs = [
+        ("model", "model.download", {"source": str(tiny_llama(folder / "model", head=True))}),
+        ("text", "dataset.download", {"source": str(some_text(folder / "text", documents=60))}),
+        ("pairs", "preferences.make", making | {"continuation_tokens": 6, "batch_size": 8}),
+        ("tuning", "dpo.train", TUNING | tuning),
+    ]
+    study = {"name": "tuning", "jobs": [{"key": key, "kind": kind, "config": config} for key, kind, config in jobs]}
+    made = submit_study(installation.engine, installation.runtime.signals, StudyRequest.model_validate(study))
+    return next(job.id for job in made.jobs if job.key == "tuning")
+
+
+@pytest.mark.timeout(300)
+def test_a_run_shows_its_phases_and_counts_and_survives_a_kill(installation: Installation, tmp_path: Path) -> None:
+    job_id = submit(installation, tmp_path)
+    runs: list[dict[str, Any]] = []
+    with httpx.Client(base_url=installation.start_api(), headers=BEARER, timeout=10) as http:
+
+        def look() -> dict[str, Any]:
+            runs.append(http.get(f"/runs/{job_id}").raise_for_status().json())
+            return runs[-1]
+
+        wait_until(lambda: (look()["current_step"] or 0) >= 4 and look()["current_phase"] == "training", 150, "step 4")
+        os.killpg(installation.process_group(job_id), signal.SIGKILL)
+        wait_until(lambda: look()["status"] in ("completed", "failed"), 150, "the end")
+    job = installation.job(job_id)
+    assert (job.state, job.attempt) == ("completed", 2), job.error
+    seen = [run["current_phase"] for run in runs]
+    assert seen[0] == "queued"
+    assert set(seen) - {None} <= set(FIVE), "null: its process has not entered a phase yet"
+    assert {"initializing", "training", "evaluating"} <= set(seen)
+    training = [run for run in runs if run["current_phase"] in ("training", "evaluating") and run["total_steps"]]
+    assert {(run["total_epochs"], run["total_steps"], run["total_examples"]) for run in training} == {
+        (8, 8 * STEPS_PER_EPOCH, 8 * PAIRS // 2)
+    }
+    assert all(run["examples_processed"] <= run["total_examples"] for run in training)
+    assert {"loss", "accuracy", "rewards/chosen", "rewards/rejected", "rewards/margins"} <= set(
+        runs[-1]["last_metrics"]
+    )
+    assert runs[-1]["progress_percentage"] == 100
+    policy = next(row for row in installation.query("SELECT meta FROM artifacts WHERE job_id = %s", job_id))
+    assert {"before", "after"} <= set(policy[0]["samples"][0])
+
+
+@pytest.mark.timeout(240)
+def test_cancel_ends_the_process_of_a_training(installation: Installation, tmp_path: Path) -> None:
+    job_id = submit(installation, tmp_path, epochs=1000)
+    installation.wait(job_id, lambda job: job.phase == "training" and job.metrics.get("loss"), timeout=120)
+    group = installation.process_group(job_id)
+    cancel_job(installation.engine, installation.runtime.signals, job_id)
+    assert installation.wait_state(job_id, "cancelled", "failed", timeout=20).state == "cancelled"
+    wait_until(lambda: not _lives(group), timeout=10, what="the end of its process")
+
+
+def _lives(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
