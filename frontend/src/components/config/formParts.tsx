@@ -1,13 +1,24 @@
-import { Button, Checkbox, Select, TagsInput } from "@mantine/core";
-import type { ObjectFieldTemplateProps, OptionalDataControlsTemplateProps, TemplatesType, WidgetProps } from "@rjsf/utils";
+import { Button, Checkbox, Select, TagsInput, TextInput } from "@mantine/core";
+import {
+  ADDITIONAL_PROPERTY_FLAG,
+  type ObjectFieldTemplateProps,
+  type OptionalDataControlsTemplateProps,
+  type TemplatesType,
+  type WidgetProps,
+  type WrapIfAdditionalTemplateProps,
+  canExpand,
+} from "@rjsf/utils";
 import { Prose } from "@/components/ui/Prose";
 import { bytes } from "@/lib/format/numbers";
 import type { Artifact } from "@/types/api";
 import classes from "./ConfigForm.module.css";
 import { useReadyArtifacts } from "./useReadyArtifacts";
 
-/** Fields in two columns; what is itself an object or a list takes the width. */
-function ObjectTemplate({ title, description, properties, schema, optionalDataControl }: ObjectFieldTemplateProps) {
+/** Fields in two columns; what is itself an object or a list takes the width. A map grows by a button. */
+function ObjectTemplate(props: ObjectFieldTemplateProps) {
+  const { description, properties, schema, uiSchema, formData, optionalDataControl, onAddProperty, disabled, readonly } = props;
+  // an item of a map has its name for a title
+  const title = ADDITIONAL_PROPERTY_FLAG in schema ? "" : props.title;
   return (
     <div className={title ? classes.group : undefined}>
       {title && (
@@ -24,6 +35,26 @@ function ObjectTemplate({ title, description, properties, schema, optionalDataCo
           </div>
         ))}
       </div>
+      {canExpand(schema, uiSchema, formData) && (
+        <Button variant="default" size="compact-xs" mt={properties.length > 0 ? 14 : 0} onClick={onAddProperty} disabled={disabled || readonly}>
+          Add
+        </Button>
+      )}
+    </div>
+  );
+}
+
+/** An item of a map: its name, which can be changed, and its value. */
+function MapItem({ id, label, schema, children, classNames, style, onKeyRenameBlur, onRemoveProperty, disabled, readonly }: WrapIfAdditionalTemplateProps) {
+  if (!(ADDITIONAL_PROPERTY_FLAG in schema)) return <div className={classNames} style={style}>{children}</div>;
+  const isFixed = disabled || readonly;
+  return (
+    <div className={classes.item}>
+      <TextInput key={label} id={`${id}-key`} label="Name" defaultValue={label} onBlur={onKeyRenameBlur} disabled={isFixed} />
+      {children}
+      <Button variant="default" size="compact-xs" mt={26} aria-label={`Remove ${label}`} onClick={onRemoveProperty} disabled={isFixed}>
+        Remove
+      </Button>
     </div>
   );
 }
@@ -113,5 +144,6 @@ function OptionalControls({ id, onAddClick, onRemoveClick }: OptionalDataControl
 export const templates: Partial<TemplatesType> = {
   ObjectFieldTemplate: ObjectTemplate,
   OptionalDataControlsTemplate: OptionalControls,
+  WrapIfAdditionalTemplate: MapItem,
 };
 export const widgets = { artifact: ArtifactWidget, list: ListWidget, CheckboxWidget };
