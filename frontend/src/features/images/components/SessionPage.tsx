@@ -145,10 +145,18 @@ const Close = ({ onClick }: { onClick: () => void }) => (
   </Button>
 );
 
+const SHEET_COLUMNS = 6;
+const SHEET_ROWS = 4;
+const SHEET_CELL = 128;
+
 function Sheet({ id, group, onClick }: { id: string; group: Group; onClick: () => void }) {
+  const columns = Math.min(SHEET_COLUMNS, group.size);
+  const rows = Math.min(SHEET_ROWS, Math.ceil(group.size / columns));
+  // thumbnails are of one size whatever the group, and their place is there before they are
+  const size = { width: columns * SHEET_CELL, height: rows * SHEET_CELL, style: { width: `${(columns / SHEET_COLUMNS) * 100}%` } };
   return (
     <button type="button" className={classes.sheet} onClick={onClick} aria-label={`Group ${group.label + 1}, ${group.size}`}>
-      {group.sheet && <img src={fileUrl(id, group.sheet)} alt="" loading="lazy" width={768} height={512} />}
+      {group.sheet && <img src={fileUrl(id, group.sheet)} alt="" loading="lazy" {...size} />}
       <span className={classes.caption}>
         <span className={classes.name}>Group {group.label + 1}</span>
         <span className="figures dim">{count(group.size)}</span>
