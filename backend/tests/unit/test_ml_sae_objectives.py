@@ -153,6 +153,7 @@ CASES: dict[str, tuple[Objective, Reference]] = {
 @pytest.mark.parametrize("name", CASES)
 def test_loss_and_gradients_are_those_of_the_paper(name, block_rows, monkeypatch):
     monkeypatch.setattr("headway.ml.sae.sparse.ENCODE_BLOCK_ELEMENTS", 1)
+    monkeypatch.setattr("headway.ml.sae.dense.DENSE_BLOCK_ELEMENTS", 1)
     monkeypatch.setattr("headway.ml.sae.sparse.LEAST_BLOCK_ROWS", block_rows)
     objective, reference = CASES[name]
     ours, rows = model(objective), normal(6, BATCH, D_IN) + 0.4

@@ -1,4 +1,4 @@
-"""The dense path: five matrix products a step, all else in place on blocks of rows that stay in the cache."""
+"""The dense path: five matrix products a step, all else in place, on blocks of rows that bound the memory."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from torch import Tensor
 from headway.ml.sae.objective import StepResult
 from headway.ml.sae.sparse import pre_activations, variance_unexplained
 from headway.ml.sae.weights import Weights
+
+# Larger than the sparse path's: each block's products are added to whole weight gradients, which costs a pass of them.
+DENSE_BLOCK_ELEMENTS = 6 << 20
 
 
 class Activation(Protocol):
@@ -38,7 +41,7 @@ def dense_step(weights: Weights, inputs: Tensor, goal: Tensor, activation: Activ
     gradients = Weights(*(torch.zeros_like(tensor) for tensor in weights))
     squared, firings = goal.new_zeros(()), torch.zeros_like(weights.b_enc)
     first = 0
-    for pre in pre_activations(weights.enc, weights.b_enc, inputs, None):
+    for pre in pre_activations(weights.enc, weights.b_enc, inputs, None, DENSE_BLOCK_ELEMENTS):
         part = slice(first, first := first + len(pre))
         codes = activation.forward(pre)
         error = torch.addmm(goal[part], codes, weights.dec, beta=-1)

@@ -60,10 +60,12 @@ class Sparse(NamedTuple):
     gradients: Weights
 
 
-def pre_activations(enc: Tensor, b_enc: Tensor, inputs: Tensor, dtype: torch.dtype | None) -> Iterator[Tensor]:
-    """inputs @ encᵀ + b_enc in blocks of rows; the product in `dtype` where one is named."""
+def pre_activations(
+    enc: Tensor, b_enc: Tensor, inputs: Tensor, dtype: torch.dtype | None, elements: int | None = None
+) -> Iterator[Tensor]:
+    """inputs @ encᵀ + b_enc in blocks of about `elements`; the product in `dtype` where one is named."""
     enc = enc.to(dtype) if dtype else enc
-    for part in inputs.split(max(LEAST_BLOCK_ROWS, ENCODE_BLOCK_ELEMENTS // len(enc))):
+    for part in inputs.split(max(LEAST_BLOCK_ROWS, (elements or ENCODE_BLOCK_ELEMENTS) // len(enc))):
         if enc.dtype == part.dtype:
             yield torch.addmm(b_enc, part, enc.t())
         else:

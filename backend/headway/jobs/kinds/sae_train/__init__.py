@@ -1,4 +1,4 @@
-"""`sae.train`: TopK sparse autoencoders on stored activations, one a layer, all from one read."""
+"""`sae.train`: sparse autoencoders and transcoders on stored activations, one or several a layer, from one read."""
 
 from headway.domain.plan import PhaseSpec
 from headway.jobs.kind import Kind, Output, Resources
@@ -7,7 +7,7 @@ from headway.jobs.kinds.sae_train.config import SaeTrainConfig
 KIND = Kind(
     name="sae.train",
     title="Train sparse autoencoders",
-    description="TopK sparse autoencoders with AuxK on stored activations; resumes bit for bit after a pause or crash.",
+    description="Sparse autoencoders of nine architectures on stored activations; resumes bit for bit after a crash.",
     queue="gpu",
     family="trainings",
     phases=(
