@@ -10,6 +10,7 @@ from typing import Any
 from headway.domain.plan import PhaseSpec
 from headway.domain.progress import AttemptEnded, Snapshot, apply
 from headway.errors import JobStopped
+from headway.jobs.checkpoints import newest_valid
 from headway.jobs.context import JobContext
 from headway.jobs.order import JobOrder
 from headway.jobs.reporter import Reporter
@@ -59,7 +60,8 @@ def make_job(folder: Path, *phases: str, resume_from: Iterable[Path] = ()) -> Jo
     plan = [{"name": spec.name, "title": spec.title, "weight": 1.0, "optional": False} for spec in specs]
     reporter.event(EventKind.PLAN, {"phases": plan})
     control = Control.create(folder / "control")
-    return Job(JobContext(folder, order, reporter, control), reporter, control, folder)
+    resume = newest_valid(map(Path, order.resume_from))
+    return Job(JobContext(folder, order, reporter, control, resume), reporter, control, folder)
 
 
 def checkpoints(ran: Ran) -> list[Path]:

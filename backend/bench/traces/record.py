@@ -27,6 +27,7 @@ from scenarios import SCENARIOS, compute
 
 from headway.domain.plan import PhaseSpec
 from headway.errors import JobStopped
+from headway.jobs.checkpoints import newest_valid
 from headway.jobs.context import JobContext
 from headway.jobs.order import JobOrder
 from headway.jobs.reporter import Reporter
@@ -210,7 +211,8 @@ def _run_scenario(folder: Path, wanted: Recording, inputs: dict[str, Path]) -> P
         reporter.event(EventKind.PLAN, {"phases": [_planned(phase) for phase in scenario.phases]})
         outcome = "completed"
         try:
-            scenario.run(JobContext(place, order, reporter, control), wanted.config)
+            context = JobContext(place, order, reporter, control, newest_valid(map(Path, resume)))
+            scenario.run(context, wanted.config)
         except JobStopped as stop:
             outcome = str(stop)
         reporter.event(EventKind.RESULT, {"outcome": outcome})

@@ -29,6 +29,8 @@ def run_phase(state: JobState, phase: str | None) -> RunPhase | None:
     """The phase of a run whose job is in this state and phase."""
     if state in (JobState.WAITING, JobState.QUEUED):
         return "queued"
+    if phase is None and state is JobState.RUNNING:
+        return "initializing"  # its process is being started
     return RUN_PHASES.get(phase or "")
 
 

@@ -102,6 +102,14 @@ def test_jobs_are_compared_and_run_again_with_a_change_that_is_shown(site: Site,
     site.visit("compare_and_retry", IDS=f"{first},{second}", FAILED_ID=failed, OUT_DIR=str(tmp_path))
 
 
+def test_system_operations_and_strategies_show_what_there_is(site: Site) -> None:
+    search = site.installation.submit("strategy.optimize", {"episodes": 4, "walk_forward": False}, name="short search")
+    with site.endless("in the operations") as (job,):
+        site.installation.wait_state(search, "completed")
+        saved = httpx.get(f"{site.address}/api/v1/configurations", headers=BEARER).json()["items"][0]["id"]
+        site.visit("pages", JOB_ID=job, CONFIGURATION=saved)
+
+
 def test_buttons_pause_resume_and_cancel(site: Site) -> None:
     with site.endless("to be paused", "to be cancelled") as jobs:
         site.visit("controls", JOB_ID=jobs[0], OTHER_ID=jobs[1])

@@ -261,7 +261,7 @@ def test_kinds_operations_hosts_settings_answer(http: httpx.Client) -> None:
     kinds = {kind["name"]: kind for kind in http.get("/api/v1/kinds").json()["items"]}
     assert kinds["probe.work"]["schema"]["properties"]["steps"]["minimum"] == 1
     assert kinds["activations.extract"]["schema"]["properties"]["model"]["x-input"] == "model"
-    assert {"active", "queues", "hosts"} == set(http.get("/api/v1/operations").json())
+    assert {"active", "queues", "hosts", "gpus", "failures"} == set(http.get("/api/v1/operations").json())
     assert http.get("/api/v1/system/hosts").json() == {"items": []}
     assert http.get("/api/v1/artifacts").json()["next_cursor"] is None
 

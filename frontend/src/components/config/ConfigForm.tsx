@@ -43,7 +43,7 @@ export function ConfigForm({ schema, data, error, onChange, onSubmit, children }
     <>
       <SegmentedControl className={classes.ways} size="xs" aria-label="How to write the config" data={WAYS} value={way} onChange={setWay} />
       {way === "json" ? (
-        <JsonForm data={getDefaultFormState(validator, schema as RJSFSchema, data) as JsonObject} onChange={change} onSubmit={onSubmit} onRefused={setOwn}>
+        <JsonForm data={getDefaultFormState(validator, schema as RJSFSchema, data, schema as RJSFSchema) as JsonObject} onChange={change} onSubmit={onSubmit} onRefused={setOwn}>
           {foot}
         </JsonForm>
       ) : (

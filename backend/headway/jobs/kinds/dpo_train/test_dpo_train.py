@@ -109,7 +109,12 @@ def test_what_is_saved_is_a_model_with_the_adapter_and_the_samples_beside_it(tmp
 
 
 @pytest.mark.parametrize(
-    "change", [{"lora_rank": 0}, {"loss": "ipo"}, {"gradient_checkpointing": True}, {"samples": 0}]
+    "change",
+    [
+        {"lora_rank": 0, "samples": 0},
+        pytest.param({"loss": "ipo"}, marks=pytest.mark.chaos),
+        pytest.param({"gradient_checkpointing": True}, marks=pytest.mark.chaos),
+    ],
 )
 def test_other_ways_of_tuning_complete(tmp_path, inputs, change):
     ran = tune(tmp_path / "job", inputs, epochs=1, **change)
@@ -130,7 +135,12 @@ class _KilledError(Exception):
 
 @pytest.mark.parametrize(
     ("killed_at", "resumed_from", "change"),
-    [(4, 2, {}), (7, 6, {}), (6, 4, {"checkpoint_every_steps": 4}), (7, 6, {"lora_rank": 0})],
+    [
+        (4, 2, {}),
+        pytest.param(7, 6, {}, marks=pytest.mark.chaos),
+        pytest.param(6, 4, {"checkpoint_every_steps": 4}, marks=pytest.mark.chaos),
+        pytest.param(7, 6, {"lora_rank": 0}, marks=pytest.mark.chaos),
+    ],
 )
 def test_a_run_taken_up_logs_the_same_bits_as_an_uninterrupted_one(
     tmp_path, inputs, monkeypatch, killed_at, resumed_from, change

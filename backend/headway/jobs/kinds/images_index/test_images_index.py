@@ -240,7 +240,7 @@ def run_with_cache(folder: Path, cache: Path, job_id: str, config: dict[str, Any
     return read_back(Ran(run_in_folder(folder), folder, {"index": folder / "out" / "index"}))
 
 
-@pytest.mark.parametrize("checkpoints", [1, 5])
+@pytest.mark.parametrize("checkpoints", [1, pytest.param(5, marks=pytest.mark.chaos)])
 def test_killed_session_goes_on_to_the_same_bits(pictures: Path, ran: Ran, tmp_path: Path, checkpoints: int) -> None:
     config = QUICK | {"path": str(pictures)}
     killed = killed_run(tmp_path / "killed", config, checkpoints)

@@ -52,12 +52,11 @@ class SaeTrainConfig(KindConfig):
         description="TopK, BatchTopK and Matryoshka fire a set number of features; ReLU, JumpReLU and Gated pay for "
         "each by the sparsity coefficient; transcoders make the activations of another hook or layer.",
     )
-    saes: list[SaeSpec] | None = Field(
-        default=None,
+    saes: list[SaeSpec] = Field(
+        default=[],
         title="Several SAEs",
         description="Train each of these on every layer from one read of the activations; what one leaves out is "
         "taken from this form. Empty trains one a layer.",
-        min_length=1,
         max_length=64,
     )
     target_hook: str | None = Field(

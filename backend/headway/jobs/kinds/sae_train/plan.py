@@ -118,7 +118,7 @@ def make_plan(config: SaeTrainConfig, store: Path) -> Plan:
 
 def own_configs(config: SaeTrainConfig) -> dict[str, SaeTrainConfig]:
     """The config of each SAE of a layer by its label, which is empty where there is no list of them."""
-    if config.saes is None:
+    if not config.saes:
         return {"": config}
     found: dict[str, SaeTrainConfig] = {}
     for number, spec in enumerate(config.saes, 1):

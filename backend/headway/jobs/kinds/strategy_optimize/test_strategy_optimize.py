@@ -103,7 +103,12 @@ def test_same_seed_gives_the_same_search_whatever_the_threads(tmp_path: Path, me
 
 
 @pytest.mark.parametrize(
-    "more", [{"method": "tpe"}, {"method": "gp", "episodes": 14, "walk_forward": False}, {"prune": True}]
+    "more",
+    [
+        {"method": "tpe"},
+        pytest.param({"method": "gp", "episodes": 14, "walk_forward": False}, marks=pytest.mark.chaos),
+        pytest.param({"prune": True}, marks=pytest.mark.chaos),
+    ],
 )
 def test_killed_search_goes_on_with_the_same_episodes(tmp_path: Path, more: dict[str, Any]) -> None:
     config = QUICK | {"episodes": 60, "window_episodes": 8} | more

@@ -1,0 +1,62 @@
+// System, Operations and Strategies show what there is, in light theme; a search's ranges are set in its form.
+// BASE_URL, TOKEN, JOB_ID (it runs), CONFIGURATION (the id of a saved one).
+
+import { DESKTOP, api, check, expect, run, signedIn, wanted } from "./page.mjs";
+
+const [BASE_URL, TOKEN, JOB_ID, CONFIGURATION] = wanted("BASE_URL", "TOKEN", "JOB_ID", "CONFIGURATION");
+
+/** A line is drawn in some chart: pixels with a colour, which axes and text have not. */
+function allDrawn() {
+  const isColoured = (canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    for (let i = 0; i < data.length; i += 4) {
+      if (data[i + 3] > 128 && Math.max(data[i], data[i + 1], data[i + 2]) - Math.min(data[i], data[i + 1], data[i + 2]) > 40) return true;
+    }
+    return false;
+  };
+  const canvases = [...document.querySelectorAll("[role=img] canvas")];
+  return canvases.length > 0 && canvases.some(isColoured);
+}
+
+async function system(page) {
+  const { items } = await api(BASE_URL, TOKEN, "/system/hosts");
+  await page.goto(`${BASE_URL}/system`);
+  await expect("the host is not on the System page", page.getByRole("heading", { name: items[0].name }).waitFor());
+  await expect("no cores are shown", page.getByRole("img", { name: /core 0 \d+ %/ }).waitFor());
+  await expect("the last hour is not drawn", page.waitForFunction(allDrawn));
+  const background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  check(`the light theme is dark: ${background}`, background.match(/\d+/g).slice(0, 3).every((part) => Number(part) > 200));
+}
+
+async function operations(page) {
+  await page.goto(`${BASE_URL}/operations`);
+  await expect("the running job is not among the operations", page.locator(`[data-testid=operation][data-job="${JOB_ID}"]`).waitFor());
+  await expect("the queues are not shown", page.getByRole("heading", { name: "Queues" }).waitFor());
+}
+
+async function strategies(page) {
+  const { name } = await api(BASE_URL, TOKEN, `/configurations/${CONFIGURATION}`);
+  await page.goto(`${BASE_URL}/strategies`);
+  const saved = page.getByRole("table", { name: "Saved configurations" }).getByRole("link", { name });
+  await expect("the saved configuration is not listed", saved.waitFor());
+  await saved.click();
+  await expect("the configuration's page has no figures", page.getByRole("heading", { name: "Figures" }).waitFor());
+}
+
+async function ranges(page) {
+  await page.goto(`${BASE_URL}/submit/strategy.optimize`);
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+  const name = page.getByLabel("Name", { exact: true }).last();
+  await name.fill("fast");
+  await name.blur();
+  await page.getByRole("textbox", { name: /^From/ }).fill("5");
+  await page.getByText("JSON", { exact: true }).click();
+  const config = JSON.parse(await page.getByLabel("Config", { exact: true }).inputValue());
+  check(`the range is not in the config: ${JSON.stringify(config.parameters)}`, config.parameters.fast?.low === 5);
+}
+
+await run(async (browser) => {
+  const page = await signedIn(await browser.newContext({ ...DESKTOP, colorScheme: "light" }), BASE_URL, TOKEN);
+  for (const visit of [system, operations, strategies, ranges]) await visit(page);
+  page.assertCalm();
+});
