@@ -111,7 +111,11 @@ def test_subscription_is_answered_with_the_snapshot(server: Server, job: dict[st
             unsteady = {"data_age_seconds"}
             snapshot = {k: v for k, v in answer["snapshot"].items() if k not in unsteady}
             assert snapshot == {k: v for k, v in job.items() if k not in unsteady}
-            assert (await listener.subscribe(f"jobs/{job['id']}/logs"))["snapshot"] == {"after": 0, "items": [], "next": 0}
+            assert (await listener.subscribe(f"jobs/{job['id']}/logs"))["snapshot"] == {
+                "after": 0,
+                "items": [],
+                "next": 0,
+            }
             assert (await listener.subscribe(f"jobs/{job['id']}/metrics"))["snapshot"] == {"names": [], "cursor": {}}
             assert (await listener.subscribe(f"trainings/{job['id']}/checkpoints"))["ok"]
             operations = await listener.subscribe("operations")
