@@ -171,7 +171,7 @@ def test_what_a_kind_has_nothing_for_is_null() -> None:
         (JobState.PAUSED, "evaluating", "evaluating"),
         (JobState.COMPLETED, "saving", "saving"),
         (JobState.RUNNING, "clustering", None),
-        (JobState.RUNNING, None, None),
+        (JobState.RUNNING, None, "initializing"),
     ],
 )
 def test_phase_of_a_run_is_one_of_the_five_or_null(state: JobState, name: str | None, shown: str | None) -> None:
