@@ -5,6 +5,7 @@ Twin of frontend/src/lib/live/jobStreams.ts.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from bisect import bisect_right
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -78,11 +79,11 @@ class _OfJob(Stream[T | Reset]):
     def _take(self, payload: Json) -> Iterable[T | Reset]:
         return []
 
-    def _go_back(self) -> Iterable[Reset]:
-        raise NotImplementedError
+    @abstractmethod
+    def _go_back(self) -> Iterable[Reset]: ...
 
-    def _catch_up(self, get: Get) -> AsyncIterator[T | Reset]:
-        raise NotImplementedError
+    @abstractmethod
+    def _catch_up(self, get: Get) -> AsyncIterator[T | Reset]: ...
 
 
 class _Numbered(_OfJob[Json]):

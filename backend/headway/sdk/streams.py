@@ -7,6 +7,7 @@ Twin of frontend/src/lib/live/streams.ts.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -33,7 +34,7 @@ class Reset:
 SERVER_BEHIND = Reset("the server is behind what was told")
 
 
-class Stream(Generic[T]):
+class Stream(ABC, Generic[T]):
     """Told by `channels`; `over` once nothing more can come, `behind` while a part is missing."""
 
     channels: tuple[str, ...] = ()
@@ -44,20 +45,20 @@ class Stream(Generic[T]):
         """What is held of a channel, for the server to see whether that is ahead of it."""
         return None
 
+    @abstractmethod
     def snapshot(self, channel: str, data: Any, reset: bool) -> Iterable[T]:
         """A channel's snapshot; `reset` says that the server has less than what is held."""
-        raise NotImplementedError
 
+    @abstractmethod
     def push(self, channel: str, payload: Json) -> Iterable[T]:
         """A push of a channel."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, get: Get, polled: bool) -> AsyncIterator[T]:
         """The missing part over HTTP; `behind` is false after it. Raises HeadwayError.
 
         `polled`: there are no pushes, so what they would tell is asked for too.
         """
-        raise NotImplementedError
 
 
 class JobStream(Stream["Json | Reset"]):

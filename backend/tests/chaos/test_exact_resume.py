@@ -177,7 +177,7 @@ def kill_often(job: Attempts, seed: int, kills: int, last_step: int, every: int 
     moments = sorted([(place, True) for place in places] + [(place, False) for place in steps])
     killed = 0
     for place, gets_on in moments:
-        killed += job.kill_after(*((place * every, chance.uniform(0, 0.03)) if gets_on else (0, chance.uniform(0, 3))))
+        killed += job.kill_after(*((place * every, chance.uniform(0, 0.03)) if gets_on else (0, chance.uniform(0, 1))))
     return killed
 
 

@@ -14,7 +14,6 @@ import pytest
 from pyarrow import parquet
 
 from tests.installation import Installation, open_installation
-from tests.integration.api_server import Server, serving
 
 CANDLES, EPISODES = 1_600_000, 16
 ALL = "/api/v1/configurations"
@@ -30,18 +29,6 @@ def installation(postgres_url: str, redis_url: str) -> Iterator[Installation]:
     with open_installation(postgres_url, redis_url) as opened:
         opened.start_worker("cpu")
         yield opened
-
-
-@pytest.fixture(scope="module")
-def server(installation: Installation) -> Iterator[Server]:
-    with serving(installation.settings) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pytest
 
 from headway.jobs.kinds.images_index.test_images_index import QUICK, variants
 from tests.installation import Installation, open_installation, wait_until
-from tests.integration.api_server import Server, serving
+from tests.integration.api_server import Server
 
 WEIGHTS = {"training": 30, "faceDetection": 65, "clustering": 5}
 WAIT_SECONDS = 100.0
@@ -23,18 +23,6 @@ def installation(postgres_url: str, redis_url: str) -> Iterator[Installation]:
     with open_installation(postgres_url, redis_url) as opened:
         opened.start_worker("gpu")
         yield opened
-
-
-@pytest.fixture(scope="module")
-def server(installation: Installation) -> Iterator[Server]:
-    with serving(installation.settings) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.installation import Installation, open_installation
-from tests.integration.api_server import Server, serving
+from tests.integration.api_server import Server
 
 STEPS = 12
 
@@ -19,18 +19,6 @@ def installation(postgres_url: str, redis_url: str) -> Iterator[Installation]:
     with open_installation(postgres_url, redis_url) as opened:
         opened.start_worker("cpu")
         yield opened
-
-
-@pytest.fixture(scope="module")
-def server(installation: Installation) -> Iterator[Server]:
-    with serving(installation.settings) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def http(server: Server) -> Iterator[httpx.Client]:
-    with server.client() as client:
-        yield client
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import stat
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Protocol
@@ -104,9 +105,7 @@ class Zip:
         try:
             with self._archive.open(self._members[name]) as member:
                 content = member.read(self._limits.file_bytes + 1)
-        except (OSError, RuntimeError, NotImplementedError, EOFError, ValueError, zipfile.BadZipFile) as error:
-            raise UnreadableError(f"cannot be unpacked: {error}") from error
-        except zipfile.zlib.error as error:  # type: ignore[attr-defined]  # zipfile lets its own library's error through
+        except (OSError, RuntimeError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
             raise UnreadableError(f"cannot be unpacked: {error}") from error
         return _bounded(content, self._limits)
 
