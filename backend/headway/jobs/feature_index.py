@@ -37,6 +37,7 @@ CREATE TABLE features (
 ) WITHOUT ROWID;
 CREATE INDEX features_by_density ON features (sae, density, feature);
 CREATE INDEX features_by_max ON features (sae, max, feature);
+CREATE INDEX features_by_mean ON features (sae, mean, feature);
 
 CREATE TABLE examples (
     sae TEXT NOT NULL, feature INTEGER NOT NULL, band TEXT NOT NULL, rank INTEGER NOT NULL,
@@ -50,6 +51,11 @@ CREATE VIRTUAL TABLE texts USING fts5 (sae UNINDEXED, feature UNINDEXED, body);
 
 #: The keys of `meta`, each with a JSON value: `version` is VERSION, `bands` is BANDS, `tokens` how many were indexed.
 META_KEYS = ("version", "model", "dataset", "tokens", "context_length", "created_by", "bands")
+
+
+def text_rowid(position: int, feature: int) -> int:
+    """The rowid that a feature's row of `texts` must have (by its SAE's position): a search then reads no text."""
+    return position << 32 | feature
 
 
 @dataclass(frozen=True, slots=True)
