@@ -517,3 +517,17 @@ trained_configurations = Table(
     Index("ix_trained_configurations_created_at_id", text("created_at DESC"), text("id DESC")),
     comment="what strategy searches saved",
 )
+
+feature_labels = Table(
+    "feature_labels",
+    metadata,
+    Column("artifact_id", Text, ForeignKey("artifacts.id", ondelete="CASCADE"), primary_key=True, comment="an index"),
+    Column("sae", Text, primary_key=True),
+    Column("feature", Integer, primary_key=True, autoincrement=False),
+    Column("label", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("author", Text, nullable=False, comment="the token's name, or the model's"),
+    _time("at", default_now=True),
+    CheckConstraint("source IN ('hand', 'model')", name="source_known"),
+    comment="what features of an index are called",
+)
