@@ -13,8 +13,10 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 from socketio import AsyncRedisManager
+from socketio.packet import EVENT
 
 from headway.errors import HeadwayError
+from headway.realtime.connections import text_frame, write
 
 TIMEOUT_SECONDS = 2.0
 QUIET_SECONDS = 2.0
@@ -23,6 +25,8 @@ CLOSE_SECONDS = 0.2
 PROBE_SECONDS = 4.0
 DEAF_SECONDS = 15.0
 _PROBE = b"headway-probe:"
+_NAMESPACE = "/"
+_EIO_MESSAGE = "4"
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +39,9 @@ class Cluster(AsyncRedisManager):
     for DEAF_SECONDS means that others are not heard either, whatever the connection looks like; it then starts anew.
     Whenever it stops listening it calls `on_deaf`. `on_push` is told the channel of each push it hears, whether
     anybody here subscribed to it or not.
+
+    A push is one frame, made once and written to each connection of its room; the library's way takes a task, a queue
+    and a frame for each client, which is kept where connections compress: there each has a dictionary of its own.
     """
 
     def __init__(
@@ -42,12 +49,14 @@ class Cluster(AsyncRedisManager):
         url: str,
         find_topic: Callable[[], Awaitable[str]],
         *,
+        compression: bool,
         on_deaf: Callable[[], Awaitable[None]],
         on_push: Callable[[str], None] = lambda _: None,
     ) -> None:
         options = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
         super().__init__(url, redis_options=options)
         self._find_topic = find_topic
+        self._compression = compression
         self._on_deaf = on_deaf
         self._on_push = on_push
         self._listening = asyncio.Event()
@@ -77,8 +86,17 @@ class Cluster(AsyncRedisManager):
             await asyncio.wait([task], timeout=CLOSE_SECONDS)
 
     async def _handle_emit(self, message: dict[str, Any]) -> None:
-        self._on_push(str(message.get("room")))
-        await super()._handle_emit(message)
+        room = str(message.get("room"))
+        self._on_push(room)
+        if self._compression:
+            await super()._handle_emit(message)
+            return
+        sockets = [socket for _, socket in self.get_participants(_NAMESPACE, room)]
+        if sockets:
+            packet = self.server.packet_class(EVENT, [message["event"], *message["data"]], _NAMESPACE)
+            frame = text_frame(_EIO_MESSAGE + packet.encode())
+            for socket in sockets:
+                write(self.server.environ[socket]["aiohttp.request"], frame)
 
     async def _listen(self) -> AsyncGenerator[bytes, None]:
         told = False

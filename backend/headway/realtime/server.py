@@ -21,12 +21,13 @@ from socketio.exceptions import ConnectionRefusedError
 from headway.errors import HeadwayError, UnavailableError
 from headway.realtime.channels import Channel, Role, Snapshot, find_channel
 from headway.realtime.cluster import Cluster
+from headway.realtime.connections import cut
 from headway.realtime.shared_reads import SharedReads
 
 PATH = "/socket.io/"
 MOST_SUBSCRIPTIONS = 200
 MOST_REQUESTS_AT_ONCE = 32
-MOST_UNSENT = 500
+MOST_UNSENT_ANSWERS = 500
 SIGN_IN_SECONDS = 10.0
 DEAF_SECONDS = 1.0
 _SIGNED_IN = web.RequestKey("signed_in", bool)
@@ -79,7 +80,7 @@ class PushServer:
         self._compression = compression
         self._clients: dict[str, _Client] = {}
         self._requests: dict[int, web.Request] = {}
-        self.cluster = Cluster(redis_url, find_topic, on_deaf=self.drop_all, on_push=on_push)
+        self.cluster = Cluster(redis_url, find_topic, compression=compression, on_deaf=self.drop_all, on_push=on_push)
         self._server = _SocketServer(
             async_mode="aiohttp",
             client_manager=self.cluster,
@@ -129,7 +130,7 @@ class PushServer:
     async def drop_all(self) -> None:
         """Cut every client off: each comes back by itself and takes its snapshots anew."""
         for request in tuple(self._requests.values()):
-            _cut(request)
+            cut(request)
 
     def token_ids(self) -> set[str]:
         """The named tokens that clients are signed in with."""
@@ -139,7 +140,7 @@ class PushServer:
         """Cut off everybody who came with a token that holds no more."""
         for client in tuple(self._clients.values()):
             if client.visitor.token_id == token_id:
-                _cut(client.request)
+                cut(client.request)
 
     async def close(self) -> None:
         """End every connection and stop listening."""
@@ -216,9 +217,9 @@ class _SocketServer(socketio.AsyncServer):
 
     async def _send_eio_packet(self, eio_sid: str, eio_pkt: Any) -> None:
         socket = self.eio.sockets.get(eio_sid)
-        if socket is not None and socket.queue.qsize() >= MOST_UNSENT:
-            log.warning("a slow client was dropped", unsent=MOST_UNSENT)
-            _cut(self.environ[eio_sid]["aiohttp.request"])
+        if socket is not None and socket.queue.qsize() >= MOST_UNSENT_ANSWERS:
+            log.warning("a slow client was dropped", unsent=MOST_UNSENT_ANSWERS)
+            cut(self.environ[eio_sid]["aiohttp.request"])
             return
         await super()._send_eio_packet(eio_sid, eio_pkt)
 
@@ -260,9 +261,4 @@ def _refused(error: str) -> dict[str, Any]:
 
 def _drop_stranger(request: web.Request) -> None:
     if not request.get(_SIGNED_IN):
-        _cut(request)
-
-
-def _cut(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()
+        cut(request)

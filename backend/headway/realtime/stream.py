@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 
 from headway.errors import HeadwayError, NotFoundError, UnavailableError
+from headway.realtime.connections import cut
 
 READ_EVERY_SECONDS = 1.0
 QUIET_SECONDS = 1.0
@@ -105,7 +106,7 @@ class RunStreams:
         """Cut off everybody who came with a token that holds no more."""
         for request, held in tuple(self._clients.values()):
             if held == token_id:
-                _cut(request)
+                cut(request)
 
     async def close(self) -> None:
         """End every stream; clients come back to another instance by themselves."""
@@ -215,14 +216,9 @@ def _leaving_the_slow(request: web.Request) -> Iterator[None]:
     try:
         yield
     except TimeoutError:
-        _cut(request)
+        cut(request)
     except ConnectionResetError:
         pass
-
-
-def _cut(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()
 
 
 async def _end(watched: _Watched) -> None:

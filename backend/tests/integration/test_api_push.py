@@ -294,8 +294,23 @@ def test_connection_that_never_signs_in_is_dropped(server: Server, monkeypatch: 
     run(main())
 
 
-def test_slow_client_is_dropped_and_holds_back_no_other(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(push, "MOST_UNSENT", 20)
+def test_pushes_of_every_size_arrive_as_they_were_sent(server: Server) -> None:
+    empty = {"channel": "operations", "revision": 1, "job_id": "sized", "filler": ""}
+    around = len("42" + json.dumps(["job:changed", empty], separators=(",", ":")))
+    # the sizes at which a frame's head changes
+    payloads = [empty | {"filler": "x" * (size - around)} for size in (125, 126, 65_535, 65_536)]
+
+    async def main() -> None:
+        async with listening(server) as listener:
+            await listener.subscribe("operations")
+            for payload in [*payloads, empty | {"filler": "Größe"}]:
+                server.api.runtime.signals.publish([Message("operations", "job:changed", payload, replaces=False)])
+                assert await listener.next() == ("job:changed", payload)
+
+    run(main())
+
+
+def test_slow_client_is_dropped_and_holds_back_no_other(server: Server) -> None:
     filler = "x" * 500_000
 
     async def main() -> None:
@@ -311,7 +326,7 @@ def test_slow_client_is_dropped_and_holds_back_no_other(server: Server, monkeypa
                 await slow.send_str(message)
             await slow.receive(timeout=WAIT_SECONDS)
             assert server.api.push.clients == 2
-            # it reads no more: what it does not take fills the sockets, then its queue, then it is dropped
+            # it reads no more: what it does not take fills the kernel's buffers, then its own, then it is dropped
             slow._response.connection.transport.pause_reading()
             for number in range(1, 200):
                 payload = {"channel": "operations", "revision": number, "job_id": str(number), "filler": filler}
@@ -417,6 +432,7 @@ def test_deaf_instance_says_so_drops_its_clients_and_listens_anew(
     async def main(other: Server) -> None:
         async with listening(other) as listener:
             push = other.api.push.cluster
+            await asyncio.to_thread(wait_until, lambda: push.state() == "ok", 10, "hearing")
             # its connection lives, but what is said to the others goes another way
             push.channel = "elsewhere"
             silent = await asyncio.to_thread(wait_until, lambda: push.state() != "ok" and push.state(), 10, "silence")
