@@ -41,7 +41,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
 def secrets_of(settings: Settings) -> tuple[str, ...]:
     """The secret values of the settings; passwords in addresses are known by their form."""
-    held = (settings.headway_token, settings.hf_token)
+    held = (settings.headway_token, settings.hf_token, settings.headway_label_token)
     return tuple(value.get_secret_value() for value in held if value)
 
 

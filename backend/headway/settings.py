@@ -206,6 +206,13 @@ class Settings(BaseSettings):
     system_monitor_interval_seconds: float = Field(2.0, ge=0.5, le=60, description="How often each host is measured.")
     hf_endpoint: str = Field("https://huggingface.co", description="The Hugging Face hub to download from.")
     hf_token: SecretStr | None = Field(None, description="Hub token; reaches only kinds that declare it.")
+    headway_label_endpoint: str = Field(
+        "",
+        pattern=r"^(https?://[^?#\s]+)?$",
+        description="OpenAI-compatible API that labels features when asked to, as `https://host/v1`; by default none.",
+    )
+    headway_label_model: str = Field("", description="The model that HEADWAY_LABEL_ENDPOINT shall label with.")
+    headway_label_token: SecretStr | None = Field(None, description="Token for HEADWAY_LABEL_ENDPOINT.")
 
     @model_validator(mode="after")
     def _auth_off_only_on_loopback(self) -> Settings:
@@ -214,6 +221,12 @@ class Settings(BaseSettings):
                 f"HEADWAY_AUTH=off is refused with HEADWAY_HOST={self.headway_host}: anybody on the network could run "
                 "code. Set HEADWAY_HOST=127.0.0.1 or leave HEADWAY_AUTH on."
             )
+        return self
+
+    @model_validator(mode="after")
+    def _labels_come_from_a_model(self) -> Settings:
+        if bool(self.headway_label_endpoint) != bool(self.headway_label_model):
+            raise ValueError("HEADWAY_LABEL_ENDPOINT and HEADWAY_LABEL_MODEL go together: set both or none")
         return self
 
     @cached_property

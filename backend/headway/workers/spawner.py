@@ -24,7 +24,16 @@ from headway.workers.output import FILE_NAME
 
 START_TIMEOUT_SECONDS = 30
 #: What a job's process must not see: the way into our stores and the secrets of kinds that did not ask for them.
-HIDDEN = frozenset({"HEADWAY_DATABASE_URL", "HEADWAY_REDIS_URL", "REDIS_WS_URL", "HEADWAY_TOKEN", "HF_TOKEN"})
+HIDDEN = frozenset(
+    {
+        "HEADWAY_DATABASE_URL",
+        "HEADWAY_LABEL_TOKEN",
+        "HEADWAY_REDIS_URL",
+        "HEADWAY_TOKEN",
+        "HF_TOKEN",
+        "REDIS_WS_URL",
+    }
+)
 
 _executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="headway-spawner")
 
