@@ -12,7 +12,7 @@ from typing import Any
 FILE_NAME = "features.sqlite"
 VERSION = 1
 
-#: The strongest examples, then examples of the quarters of what a feature reaches, from its maximum down to 0.
+#: The strongest examples, then some of each quarter of a feature's firings by activation, from strong to weak.
 TOP = "top"
 QUANTILES = ("q3", "q2", "q1", "q0")
 BANDS = (TOP, *QUANTILES)

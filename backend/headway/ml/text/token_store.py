@@ -98,17 +98,28 @@ class TokenStore:
         self.tokens: NDArray[np.uint32] = np.memmap(folder / TOKENS_FILE, dtype=np.uint32, mode="r")
         self.offsets: NDArray[np.int64] = np.fromfile(folder / OFFSETS_FILE, dtype=np.uint64).astype(np.int64)
 
-    def batches(self, max_tokens: int) -> Iterator[NDArray[np.int64]]:
-        """Numbers of contexts, grouped so that each batch is of like length and pads to at most `max_tokens`.
+    def spread(self, most_tokens: int | None) -> NDArray[np.int64]:
+        """Numbers of contexts that lie evenly in the store and hold at most so many tokens, one at least; None: all."""
+        contexts = np.arange(self.manifest.contexts)
+        if most_tokens is None or most_tokens >= self.manifest.tokens:
+            return contexts
+        count = max(1, most_tokens * len(contexts) // self.manifest.tokens)
+        chosen = np.linspace(0, len(contexts), count, endpoint=False).astype(np.int64)
+        within = np.cumsum(np.diff(self.offsets)[chosen]) <= most_tokens
+        return chosen[: max(1, int(within.sum()))]
+
+    def batches(self, max_tokens: int, among: NDArray[np.int64] | None = None) -> Iterator[NDArray[np.int64]]:
+        """Numbers of contexts (all, or those `among` them), in batches of like length that pad to `max_tokens` at most.
 
         Longest first: memory runs out at once or never.
         """
-        lengths = np.diff(self.offsets)
+        among = np.arange(self.manifest.contexts) if among is None else among
+        lengths = np.diff(self.offsets)[among]
         order = np.argsort(-lengths, kind="stable")
         start = 0
         while start < len(order):
             size = max(1, max_tokens // int(lengths[order[start]]))
-            yield order[start : start + size]
+            yield among[order[start : start + size]]
             start += size
 
     def padded(self, contexts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
