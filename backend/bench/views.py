@@ -89,6 +89,13 @@ _FILL = (
     SELECT job, attempt, 'training', metric, count(value), sum(value), min(value), max(value), max(step), max(value)
     FROM training_metrics GROUP BY job, attempt, metric
     """,
+    """
+    INSERT INTO metric_buckets (job, attempt, week, metric, bucket, low, low_step, high, high_step, finite, total,
+                                first_at, last_at)
+    SELECT job, attempt, date_trunc('week', received_at, 'UTC'), metric, step / 256, min(value), min(step), max(value),
+           min(step), count(value), sum(value), min(at), max(at)
+    FROM training_metrics GROUP BY job, attempt, 3, metric, 5
+    """,
 )
 
 

@@ -19,7 +19,7 @@ from headway.services.views import JobView, job_view
 from headway.storage import attempts as attempt_store
 from headway.storage import jobs as job_store
 from headway.storage import metrics as metric_store
-from headway.storage import run_history
+from headway.storage import run_history, window_sums
 from headway.storage.engine import transaction
 from headway.storage.rows import Row
 from headway.storage.run_history import Window
@@ -143,7 +143,7 @@ def _aggregates(
     owned = _owned(connection, job)
     if window.since or window.until:
         names = metric_store.names_of_job(connection, job["key"]) if wanted is None else wanted
-        rows = run_history.aggregates(connection, job["id"], job["key"], names, owned, window)
+        rows = window_sums.aggregates(connection, job["id"], job["key"], names, owned, window)
     else:
         rows = read_sums(connection, job, owned, window.phases)
     return {row.pop("name"): MetricAggregate(**row) for row in rows if wanted is None or row["name"] in wanted}

@@ -16,7 +16,8 @@ from headway.domain.plan import PhaseSpec
 from headway.domain.progress import PhaseFinished, PhaseStarted, PlanSet, Snapshot, apply
 from headway.spool.reader import MetricRows
 from headway.storage import metric_sums, run_history
-from headway.storage.metric_sums import MOST_SUMMED, MetricSum
+from headway.storage.buckets import finite_total
+from headway.storage.metric_sums import MetricSum
 from headway.storage.rows import Row
 
 #: A phase and since when it ran, in Unix seconds.
@@ -70,10 +71,8 @@ def _sums_of_stretch(rows: MetricRows, ids: Mapping[str, int], phase: str, first
     last = len(steps) - 1 - steps[::-1].index(last_step)  # of two at one step the later counts
     for column, name in enumerate(rows.names):
         values = rows.values[first * width + column : end * width : width]
-        newest, total = values[last], sum(values)
-        if not -MOST_SUMMED < total < MOST_SUMMED:  # NaN as well: some value is not finite, or they are too much
-            values = [value for value in values if value - value == 0.0]
-            total = sum(min(max(value, -MOST_SUMMED), MOST_SUMMED) for value in values)
+        newest = values[last]
+        values, total = finite_total(values)
         yield MetricSum(
             phase=phase,
             metric=ids[name],

@@ -1,9 +1,10 @@
-"""Extremes of 256 steps each, so that a thinned curve of a million points keeps every spike and reads 4000 rows.
+"""What 256 steps each say, so that a thinned curve of a million points keeps every spike and reads 4000 rows.
 
 The rule: the drain that appends points folds them into the bucket of their step (`step / 256`, rounded down), by job,
 metric, attempt and week of receipt, in its transaction. A bucket therefore says what its points say, always: least and
-greatest finite value each with its step, and one step that is not finite. What a bucket covers only in part (the ends
-of a range, the step from which a later attempt went on) is read point by point.
+greatest finite value each with its step, how many finite ones there are and their sum, one step that is not finite, and
+the first and last time. What a bucket covers only in part (the ends of a range or of a window of time, the step from
+which a later attempt went on) is read point by point.
 """
 
 from __future__ import annotations
@@ -18,24 +19,35 @@ from sqlalchemy import Connection, text
 
 from headway.domain.series import LAST_STEP
 from headway.spool.reader import MetricRows
-from headway.storage.copy_format import nonfinite_code
+from headway.storage.copy_format import nonfinite_code, stored_seconds
 from headway.storage.partitions import week_start
 
 STEPS = 256
+#: Sums of finite values stay finite: a value beyond counts as this in its mean.
+MOST_SUMMED = 1e290
+# `least` and `greatest` pass over nulls
+TOTAL = f"sum(least(greatest(m.value, -{MOST_SUMMED}), {MOST_SUMMED})) FILTER (WHERE m.value IS NOT NULL)"
 
 # `least` and `greatest` pass over nulls; a null comparison falls to ELSE
 _FOLD = text("""
 INSERT INTO metric_buckets AS b
-    (job, attempt, week, metric, bucket, low, low_step, high, high_step, odd_step, nonfinite)
-SELECT :job, :attempt, :week, * FROM unnest(
+    (job, attempt, week, first_at, last_at, metric, bucket, low, low_step, high, high_step, odd_step, nonfinite, finite,
+     total)
+SELECT :job, :attempt, :week, to_timestamp(first_at), to_timestamp(last_at), metric, bucket, low, low_step, high,
+       high_step, odd_step, nonfinite, finite, total
+FROM unnest(
     CAST(:metric AS int[]), CAST(:bucket AS int8[]), CAST(:low AS float8[]), CAST(:low_step AS int8[]),
-    CAST(:high AS float8[]), CAST(:high_step AS int8[]), CAST(:odd_step AS int8[]), CAST(:nonfinite AS int2[]))
+    CAST(:high AS float8[]), CAST(:high_step AS int8[]), CAST(:odd_step AS int8[]), CAST(:nonfinite AS int2[]),
+    CAST(:finite AS int8[]), CAST(:total AS float8[]), CAST(:first_at AS float8[]), CAST(:last_at AS float8[]))
+    AS e(metric, bucket, low, low_step, high, high_step, odd_step, nonfinite, finite, total, first_at, last_at)
 ON CONFLICT (job, metric, attempt, bucket, week) DO UPDATE SET
     low_step = CASE WHEN b.low IS NULL OR excluded.low < b.low THEN excluded.low_step ELSE b.low_step END,
     low = least(b.low, excluded.low),
     high_step = CASE WHEN b.high IS NULL OR excluded.high > b.high THEN excluded.high_step ELSE b.high_step END,
     high = greatest(b.high, excluded.high),
-    odd_step = coalesce(b.odd_step, excluded.odd_step), nonfinite = coalesce(b.nonfinite, excluded.nonfinite)
+    odd_step = coalesce(b.odd_step, excluded.odd_step), nonfinite = coalesce(b.nonfinite, excluded.nonfinite),
+    finite = b.finite + excluded.finite, total = b.total + excluded.total,
+    first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at)
 """)
 # as `series` reads points: what a bucket says of its steps, placed at the first of them
 FOLDED = f"""
@@ -81,7 +93,7 @@ def aligned(first: int, last: int, most: int) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Extremes:
-    """What a drain brings to one bucket of one metric."""
+    """What a drain brings to one bucket of one metric; `finite` values with their `total`, times in Unix seconds."""
 
     metric: int
     bucket: int
@@ -91,6 +103,10 @@ class Extremes:
     high_step: int | None
     odd_step: int | None
     nonfinite: int | None
+    finite: int
+    total: float
+    first_at: float
+    last_at: float
 
 
 def fold(
@@ -120,26 +136,39 @@ def extremes(groups: Iterable[MetricRows], ids: Mapping[str, int]) -> Iterator[E
         first = 0
         for bucket, stretch in groupby(step // STEPS for step in rows.steps):
             end = first + sum(1 for _ in stretch)
+            times = rows.times[first:end]
+            between = stored_seconds(min(times)), stored_seconds(max(times))
             for column, name in enumerate(rows.names):
-                yield _extremes(rows, ids[name], column, bucket, first, end)
+                yield _extremes(rows, ids[name], column, bucket, first, end, between)
             first = end
 
 
-def _extremes(rows: MetricRows, metric: int, column: int, bucket: int, first: int, end: int) -> Extremes:
+def finite_total(values: Sequence[float]) -> tuple[Sequence[float], float]:
+    """The values that are finite, and their sum, each counted as MOST_SUMMED at most."""
+    total = sum(values)
+    if -MOST_SUMMED < total < MOST_SUMMED:
+        return values, total
+    # NaN as well: some value is not finite, or they are too much
+    values = [value for value in values if value - value == 0.0]
+    return values, sum(min(max(value, -MOST_SUMMED), MOST_SUMMED) for value in values)
+
+
+def _extremes(
+    rows: MetricRows, metric: int, column: int, bucket: int, first: int, end: int, between: tuple[float, float]
+) -> Extremes:
     steps, width = rows.steps[first:end], len(rows.names)
     values = rows.values[first * width + column : end * width : width]
-    total = sum(values)
+    finite, total = finite_total(values)
     odd_step = nonfinite = None
-    if total - total != 0.0:  # some value is not finite, or their sum is not
-        odd = next(((step, value) for step, value in zip(steps, values, strict=True) if value - value != 0.0), None)
-        odd_step, nonfinite = (odd[0], nonfinite_code(odd[1])) if odd else (None, None)
-        finite = [(step, value) for step, value in zip(steps, values, strict=True) if value - value == 0.0]
+    if len(finite) < len(values):
+        odd = next((step, value) for step, value in zip(steps, values, strict=True) if value - value != 0.0)
+        odd_step, nonfinite = odd[0], nonfinite_code(odd[1])
+        steps = [step for step, value in zip(steps, values, strict=True) if value - value == 0.0]
         if not finite:
-            return Extremes(metric, bucket, None, None, None, None, odd_step, nonfinite)
-        steps, values = [step for step, _ in finite], [value for _, value in finite]
-    low, high = min(values), max(values)
-    low_step, high_step = steps[values.index(low)], steps[values.index(high)]
-    return Extremes(metric, bucket, low, low_step, high, high_step, odd_step, nonfinite)
+            return Extremes(metric, bucket, None, None, None, None, odd_step, nonfinite, 0, 0.0, *between)
+    low, high = min(finite), max(finite)
+    places = steps[finite.index(low)], steps[finite.index(high)]
+    return Extremes(metric, bucket, low, places[0], high, places[1], odd_step, nonfinite, len(finite), total, *between)
 
 
 def _together(one: Extremes, other: Extremes) -> Extremes:
@@ -147,5 +176,16 @@ def _together(one: Extremes, other: Extremes) -> Extremes:
     high = max((each for each in (one, other) if each.high is not None), key=lambda e: e.high or 0.0, default=one)
     odd = one if one.odd_step is not None else other
     return Extremes(
-        one.metric, one.bucket, low.low, low.low_step, high.high, high.high_step, odd.odd_step, odd.nonfinite
+        metric=one.metric,
+        bucket=one.bucket,
+        low=low.low,
+        low_step=low.low_step,
+        high=high.high,
+        high_step=high.high_step,
+        odd_step=odd.odd_step,
+        nonfinite=odd.nonfinite,
+        finite=one.finite + other.finite,
+        total=one.total + other.total,
+        first_at=min(one.first_at, other.first_at),
+        last_at=max(one.last_at, other.last_at),
     )

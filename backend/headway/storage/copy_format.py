@@ -48,5 +48,10 @@ def nonfinite_code(value: float) -> int:
     return 1 if math.isnan(value) else 2 if value > 0 else 3
 
 
+def stored_seconds(at: float) -> float:
+    """The time that is stored for a producer's: its own, or the nearest that can be stored (Unix seconds)."""
+    return min(max(at, _EARLIEST), _LATEST)
+
+
 def _microseconds(at: float) -> int:
-    return round((min(max(at, _EARLIEST), _LATEST) - _EPOCH_SECONDS) * 1e6)
+    return round((stored_seconds(at) - _EPOCH_SECONDS) * 1e6)

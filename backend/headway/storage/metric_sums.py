@@ -9,11 +9,9 @@ from datetime import datetime
 from sqlalchemy import Connection, text
 
 from headway.domain.series import LAST_STEP
+from headway.storage.buckets import TOTAL
 from headway.storage.rows import Row, many
 from headway.storage.series import SOURCES
-
-#: Sums of finite values stay finite: a value beyond counts as this in its mean.
-MOST_SUMMED = 1e290
 
 _ADD = text("""
 INSERT INTO metric_sums AS s (job, attempt, phase, metric, finite, total, low, high, last_step, last_value)
@@ -49,8 +47,8 @@ SELECT DISTINCT attempt, metric, bound FROM stale
 _SUM_AGAIN = text(f"""
 INSERT INTO metric_sums (job, attempt, phase, metric, finite, total, low, high, last_step, last_value)
 SELECT :job, m.attempt, coalesce((CAST(:phases AS text[]))[width_bucket(m.at, CAST(:begins AS timestamptz[]))], ''),
-       m.metric, count(m.value), coalesce(sum(least(greatest(m.value, -:most), :most)), 0), min(m.value),
-       max(m.value), max(m.step), (max(ARRAY[m.step::float8, m.value]))[2]
+       m.metric, count(m.value), coalesce({TOTAL}, 0), min(m.value), max(m.value),
+       max(m.step), (max(ARRAY[m.step::float8, m.value]))[2]
 FROM unnest(CAST(:attempts AS int2[]), CAST(:metrics AS int[]), CAST(:bounds AS int8[])) AS o(attempt, metric, bound)
 CROSS JOIN LATERAL (SELECT * FROM {SOURCES[True]} AS every WHERE every.job = :job AND every.metric = o.metric
                     AND every.attempt = o.attempt AND every.step <= o.bound) AS m
@@ -112,7 +110,6 @@ def sum_again(
     stale = list(connection.execute(_STALE, {"job": job_key, **bounds}))
     parameters = {
         "job": job_key,
-        "most": MOST_SUMMED,
         "phases": [phase for _, phase in phases],
         "begins": [at for at, _ in phases],
         "attempts": [row.attempt for row in stale],

@@ -260,7 +260,11 @@ metric_buckets = Table(
     Column("high_step", BigInteger),
     Column("odd_step", BigInteger, comment="a step whose value is not finite"),
     Column("nonfinite", SmallInteger, comment="what it is: 1 NaN, 2 +Inf, 3 -Inf"),
-    comment="extremes of 256 steps each, folded in by the drain that appends the points",
+    Column("finite", BigInteger, nullable=False, comment="how many values are in the total"),
+    Column("total", Double, nullable=False),
+    _time("first_at", nullable=False),
+    _time("last_at", nullable=False),
+    comment="what 256 steps each say, folded in by the drain that appends the points",
     postgresql_with={"fillfactor": "70"},
 )
 

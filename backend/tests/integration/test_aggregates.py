@@ -151,6 +151,16 @@ def test_aggregates_are_those_of_the_effective_curve_whatever_came_late(
     assert run.aggregates() == run.aggregates(since=0)
 
 
+def test_values_that_are_not_finite_stay_out_of_what_is_summed_again(run: Run) -> None:
+    run.log(range(1, 4))
+    run.writer.log(4, loss=math.nan)
+    run.log(range(5, 9))
+    run.drain()
+    run.lose()
+    run.claim(5)
+    assert run.aggregates() == {"loss": summed([math.sin(step) for step in (1, 2, 3, 5)])}
+
+
 def test_what_a_dead_worker_had_not_drained_joins_the_phase_it_was_in(run: Run) -> None:
     run.log(range(1, 4))
     run.drain()
