@@ -62,6 +62,20 @@ class ForbiddenError(HeadwayError):
     status = 403
 
 
+class TooLargeError(HeadwayError):
+    """More bytes than the installation takes, or than were announced."""
+
+    title = "Too large"
+    status = 413
+
+
+class NoRoomError(HeadwayError):
+    """The disk of the host has no room for it; nothing of it was kept."""
+
+    title = "Disk full"
+    status = 507
+
+
 class UnavailableError(HeadwayError):
     """Postgres or Redis cannot be reached now; the same call may work later."""
 

@@ -171,6 +171,7 @@ class Settings(BaseSettings):
         2000, ge=1, le=100_000, description="Socket.IO clients an API instance accepts, and as many streams of runs."
     )
     headway_max_body_mb: int = Field(16, ge=1, le=10_000, description="Largest request body the API reads.")
+    headway_max_upload_gb: int = Field(50, ge=1, le=100_000, description="Largest upload, all its files together.")
     websocket_batch_interval_ms: int = Field(
         100, ge=0, le=10_000, description="Updates of one job within this time become one push (leading edge); 0 = off."
     )

@@ -27,7 +27,7 @@ def endpoint(route: Route) -> Endpoint:
         arguments: dict[str, Any] = {} if route.free_query else dict(path_names(request))
         if not route.free_query and (query := read_query(request, route.query)) is not None:
             arguments["query"] = query
-        raw = await read_raw_body(request, wanted=route.body is not None)
+        raw = b"" if route.streamed else await read_raw_body(request, wanted=route.body is not None)
         return await answer(route, call, arguments, raw)
 
     return handle

@@ -25,6 +25,13 @@ class UnsupportedMediaError(HeadwayError):
     status = 415
 
 
+class TooSlowError(HeadwayError):
+    """The body stopped coming."""
+
+    title = "Request timeout"
+    status = 408
+
+
 class TooManyAttemptsError(HeadwayError):
     """Too many wrong tokens came from one address."""
 

@@ -85,6 +85,9 @@ def _operation(route: Route, references: Any, schemas: dict[str, Any]) -> dict[s
     if route.body is not None:
         content = {"application/json": {"schema": references[route.body, "validation"]}}
         operation["requestBody"] = {"required": True, "content": content}
+    if route.streamed:
+        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        operation["requestBody"] = {"required": True, "content": content}
     return operation
 
 

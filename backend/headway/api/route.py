@@ -47,10 +47,11 @@ class Route:
     """One method of one path, and the least role it needs.
 
     A plain `handler` may block: it runs in the work pool and answers a model (or None: 204). An async one answers a
-    response itself. Both are called with a Call, then by name with the path's names, `query` and `body`.
+    response itself. Both are called with a Call, then by name with the path's names, `query` and `body`. An async one
+    that is `streamed` reads the body itself, as it comes.
     """
 
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "PUT", "DELETE"]
     path: str
     role: Access
     handler: Callable[..., Any]
@@ -61,3 +62,4 @@ class Route:
     status: int = 200
     documented: bool = True
     free_query: bool = False
+    streamed: bool = False

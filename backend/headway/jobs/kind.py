@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from headway.domain.plan import PhaseSpec
 from headway.errors import FieldProblem, InvalidInputError
+from headway.jobs.uploads import Upload
 
 if TYPE_CHECKING:
     from headway.jobs.context import JobContext
@@ -32,18 +33,22 @@ class KindConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def artifact_input(artifact_type: str, *, title: str, description: str, optional: bool = False) -> Any:
+def artifact_input(
+    artifact_type: str, *, title: str, description: str, optional: bool = False, upload: Upload | None = None
+) -> Any:
     """Declare a config field that names an input artifact: `artifact:<id>` or `job:<id or key>/<output>`.
 
     At run time `job.input("<field name>")` is the folder it lies in. Use it as the field's default:
     `model: str = artifact_input("model", title="Model", description="...")`; an optional one is `str | None`.
+    With `upload` a person may bring such files here: the form offers it, and the command line takes `field=@path`.
     """
+    extra: dict[str, Any] = {"x-input": artifact_type} | ({"x-upload": upload.described()} if upload else {})
     return Field(
         default=None if optional else ...,
         title=title,
         description=description,
         pattern=REFERENCE_PATTERN,
-        json_schema_extra={"x-input": artifact_type},
+        json_schema_extra=extra,
     )
 
 
@@ -70,6 +75,7 @@ class Input:
     type: str
     title: str
     optional: bool
+    upload: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +125,8 @@ class Kind:
         for name, info in self.config.model_fields.items():
             extra = cast("Mapping[str, object]", info.json_schema_extra or {})
             if "x-input" in extra:
-                found.append(Input(name, str(extra["x-input"]), info.title or name, not info.is_required()))
+                upload = cast("dict[str, Any] | None", extra.get("x-upload"))
+                found.append(Input(name, str(extra["x-input"]), info.title or name, not info.is_required(), upload))
         return tuple(found)
 
     @cached_property

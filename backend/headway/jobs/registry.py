@@ -36,6 +36,15 @@ def get_kind(name: str) -> Kind:
     return kind
 
 
+def upload_patterns() -> Mapping[str, frozenset[str]]:
+    """Which files may be uploaded: by type of artifact, the patterns of all inputs that take it."""
+    found: dict[str, frozenset[str]] = {}
+    for spec in (spec for kind in all_kinds().values() for spec in kind.inputs):
+        if spec.upload:
+            found[spec.type] = found.get(spec.type, frozenset()) | frozenset(spec.upload["patterns"])
+    return found
+
+
 def _discover() -> Iterator[tuple[str, object]]:
     for module in pkgutil.iter_modules(kinds.__path__, kinds.__name__ + "."):
         yield module.name, getattr(importlib.import_module(module.name), "KIND", None)

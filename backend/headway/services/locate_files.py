@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from headway.settings import Settings
@@ -46,3 +47,17 @@ def find_checkpoint(settings: Settings, checkpoint: Row) -> Path | None:
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files in it."""
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a folder so that the target is whole or not there. Raises OSError, shutil.Error."""
+    partial = target.with_name(f".{target.name}.partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(source, partial)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+    except (OSError, shutil.Error):
+        shutil.rmtree(partial, ignore_errors=True)
+        raise

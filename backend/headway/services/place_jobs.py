@@ -133,6 +133,8 @@ def _input_problem(artifact: Mapping[str, Any] | None, wanted_type: str, referen
         return f"there is no {reference}: name an artifact that exists, or a job that makes one"
     if artifact["type"] != wanted_type:
         return f"{reference} is of type {artifact['type']}; this field takes type {wanted_type}"
+    if artifact.get("state") == "pending" and artifact["job_id"] is None:
+        return f"{reference} is still being uploaded: finish that first"
     if artifact.get("state") == "failed":
         return f"{reference} was never made: its job {artifact['job_id']} did not complete; retry that first"
     return None

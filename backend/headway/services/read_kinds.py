@@ -13,6 +13,13 @@ from headway.jobs.registry import all_kinds
 from headway.services.views import View
 
 
+class AcceptedView(View):
+    """Which files a person may bring for a field: glob patterns of their names, and whether a folder of them."""
+
+    patterns: list[str]
+    folder: bool
+
+
 class InputView(View):
     """A config field that names an artifact."""
 
@@ -20,6 +27,7 @@ class InputView(View):
     type: str
     title: str
     optional: bool
+    upload: AcceptedView | None
 
 
 class OutputView(View):
@@ -66,7 +74,7 @@ def _view(kind: Kind) -> KindView:
         queue=kind.queue,
         phases=list(kind.phases),
         resources=kind.resources,
-        inputs=[InputView(**asdict(each)) for each in kind.inputs],
+        inputs=[InputView.model_validate(asdict(each)) for each in kind.inputs],
         outputs=[OutputView(**asdict(each)) for each in kind.outputs],
         config_schema=kind.schema,
         can_pause=kind.checkpoints,

@@ -1,7 +1,8 @@
 """What lies on a host and nobody names any more: each host removes its own, since none can reach another's disk.
 
-Rules: a job's folder goes a day after the job was deleted; a pulled artifact once no job has used it for a week and no
-job that is not over wants it; in HEADWAY_SHARED_DIR a job's checkpoints once the job is over.
+Rules: a job's folder goes a day after the job was deleted; an unfinished upload when nothing came for a day; a pulled
+artifact once no job has used it for a week and no job that is not over wants it; in HEADWAY_SHARED_DIR a job's
+checkpoints once the job is over.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from sqlalchemy import Engine, text
 
 from headway.domain.states import TERMINAL
 from headway.services.locate_files import pulled_folder
+from headway.services.receive_upload import sweep_uploads
 from headway.settings import Settings
 from headway.storage import artifacts as artifact_store
 from headway.storage.engine import transaction
@@ -40,7 +42,7 @@ def sweep_host(engine: Engine, settings: Settings) -> list[Path]:
     gone += [folder for folder in pulled if folder not in wanted and _age(folder) > PULLED_KEPT_SECONDS]
     for folder in gone:
         shutil.rmtree(folder, ignore_errors=True)
-    return gone
+    return gone + sweep_uploads(engine, settings)
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from headway.services.locate_files import copy_whole
 from headway.settings import Settings
 from headway.storage.rows import Row
 
@@ -64,13 +65,7 @@ class Sharer:
             shutil.rmtree(there / gone, ignore_errors=True)
 
     def _copy(self, source: Path, target: Path) -> None:
-        partial = target.with_name(f".{target.name}.partial")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(partial, ignore_errors=True)
-            shutil.copytree(source, partial)
-            shutil.rmtree(target, ignore_errors=True)
-            partial.rename(target)
+            copy_whole(source, target)
         except (OSError, shutil.Error) as error:  # pruned meanwhile, or no room there: the next one may come through
             log.warning("not shared", job_id=self._job_id, what=str(source), reason=str(error))
-            shutil.rmtree(partial, ignore_errors=True)

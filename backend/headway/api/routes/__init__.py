@@ -19,6 +19,7 @@ from headway.api.routes import (
     system,
     tokens,
     training_v2,
+    uploads,
     webhooks,
 )
 
@@ -29,6 +30,7 @@ ROUTES = (
     *journal.ROUTES,
     *artifacts.ROUTES,
     *files.ROUTES,
+    *uploads.ROUTES,
     *compare.ROUTES,
     *configurations.ROUTES,
     *system.ROUTES,

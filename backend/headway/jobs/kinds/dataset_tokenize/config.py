@@ -5,13 +5,16 @@ from __future__ import annotations
 from pydantic import Field
 
 from headway.jobs.kind import KindConfig, artifact_input
+from headway.jobs.uploads import MODEL_FILES, TEXT_FILES
 
 
 class DatasetTokenizeConfig(KindConfig):
     """Which text, whose tokenizer, how long the contexts are."""
 
-    dataset: str = artifact_input("dataset", title="Dataset", description="The text to tokenize.")
-    model: str = artifact_input("model", title="Model", description="The model whose tokenizer and marks are used.")
+    dataset: str = artifact_input("dataset", title="Dataset", description="The text to tokenize.", upload=TEXT_FILES)
+    model: str = artifact_input(
+        "model", title="Model", description="The model whose tokenizer and marks are used.", upload=MODEL_FILES
+    )
     context_length: int = Field(
         default=128,
         title="Context length",

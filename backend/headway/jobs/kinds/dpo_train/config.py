@@ -7,14 +7,20 @@ from typing import Literal
 from pydantic import Field
 
 from headway.jobs.kind import KindConfig, artifact_input
+from headway.jobs.uploads import MODEL_FILES, PREFERENCE_FILES
 
 
 class DpoTrainConfig(KindConfig):
     """Which model, which pairs, how it is tuned and looked at."""
 
-    model: str = artifact_input("model", title="Model", description="The causal language model to tune.")
+    model: str = artifact_input(
+        "model", title="Model", description="The causal language model to tune.", upload=MODEL_FILES
+    )
     preferences: str = artifact_input(
-        "dataset", title="Preferences", description="JSON lines with prompt, chosen and rejected."
+        "dataset",
+        title="Preferences",
+        description="JSON lines with prompt, chosen and rejected.",
+        upload=PREFERENCE_FILES,
     )
     epochs: int = Field(default=1, title="Epochs", description="Times each pair is taken.", ge=1, le=1000)
     batch_size: int = Field(

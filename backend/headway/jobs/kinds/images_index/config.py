@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from headway.jobs.kind import KindConfig, artifact_input
+from headway.jobs.uploads import PICTURE_FILES
 
 Phase = Literal["embedding", "face_detection", "clustering"]
 
@@ -21,7 +22,11 @@ class ImagesConfig(KindConfig):
         description="A folder or a .zip file on the server; all pictures below it. Empty: see Dataset and Example.",
     )
     dataset: str | None = artifact_input(
-        "dataset", title="Dataset", description="A downloaded dataset that holds picture files.", optional=True
+        "dataset",
+        title="Dataset",
+        description="Uploaded pictures, or an uploaded .zip of them.",
+        optional=True,
+        upload=PICTURE_FILES,
     )
     example: Literal["scikit-image"] = Field(
         "scikit-image",

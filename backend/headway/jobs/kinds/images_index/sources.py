@@ -8,6 +8,7 @@ import stat
 import zipfile
 import zlib
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -114,6 +115,7 @@ def open_source(path: Path, limits: Limits, field: str) -> Source:
     """The source at a path. Raises InvalidInputError that names the field."""
     if not path.exists():
         raise _problem(field, f"there is no {path} on this host: name a folder or a zip that is")
+    path = _lone_zip(path) or path
     if path.is_dir():
         found: Source = Folder(path, limits, field)
     elif path.suffix.lower() == ".zip":
@@ -124,6 +126,12 @@ def open_source(path: Path, limits: Limits, field: str) -> Source:
         refused = f"; {len(found.listing.refused)} were refused" if found.listing.refused else ""
         raise _problem(field, f"there is no picture in {path} ({', '.join(sorted(SUFFIXES))}){refused}")
     return found
+
+
+def _lone_zip(folder: Path) -> Path | None:
+    """The zip that a folder holds and nothing else beside it, as an uploaded one does."""
+    held = list(islice(folder.iterdir(), 2)) if folder.is_dir() else []
+    return held[0] if len(held) == 1 and held[0].suffix.lower() == ".zip" and not held[0].is_symlink() else None
 
 
 def example_path() -> Path:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from pydantic import Field
 
 from headway.jobs.kind import KindConfig, artifact_input
+from headway.jobs.uploads import MODEL_FILES, TEXT_FILES
 
 
 class PreferencesMakeConfig(KindConfig):
     """Which model, which text, how many pairs of what length."""
 
-    model: str = artifact_input("model", title="Model", description="The causal language model that samples.")
-    dataset: str = artifact_input("dataset", title="Text", description="The text whose continuations are preferred.")
+    model: str = artifact_input(
+        "model", title="Model", description="The causal language model that samples.", upload=MODEL_FILES
+    )
+    dataset: str = artifact_input(
+        "dataset", title="Text", description="The text whose continuations are preferred.", upload=TEXT_FILES
+    )
     pairs: int = Field(
         default=500,
         title="Pairs",

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from headway.jobs.kind import KindConfig, artifact_input
 from headway.jobs.kinds.strategy_optimize.catalogue import find_strategy, strategy_names
 from headway.jobs.kinds.strategy_optimize.parameters import Parameter
+from headway.jobs.uploads import PRICE_FILES
 
 Method = Literal["tpe", "random", "grid", "gp"]
 Score = Literal["sharpe", "sortino", "return_percent"]
@@ -57,7 +58,11 @@ class StrategyConfig(KindConfig):
         description="A CSV or Parquet file on the server, with time, open, high, low, close and, if known, volume.",
     )
     dataset: str | None = artifact_input(
-        "dataset", title="Dataset", description="A downloaded dataset that holds one such file.", optional=True
+        "dataset",
+        title="Dataset",
+        description="One such file, uploaded.",
+        optional=True,
+        upload=PRICE_FILES,
     )
     time_format: str | None = Field(
         None,
