@@ -60,10 +60,14 @@ class SavedSae(NamedTuple):
         return codes.mul_(codes > self.extra["threshold"]) if "threshold" in self.extra else codes
 
     @torch.no_grad()
+    def decode(self, codes: Tensor, rows: Tensor) -> Tensor:
+        """What codes [batch, d_sae] of rows [batch, d_in] come to: [batch, d_out]."""
+        out = torch.addmm(self.weights.b_dec, codes, self.weights.dec)
+        return out.addmm_(rows, self.extra["W_skip"].t()) if "W_skip" in self.extra else out
+
     def reconstruct(self, rows: Tensor) -> Tensor:
         """What it makes of rows [batch, d_in]: [batch, d_out]."""
-        out = torch.addmm(self.weights.b_dec, self.encode(rows), self.weights.dec)
-        return out.addmm_(rows, self.extra["W_skip"].t()) if "W_skip" in self.extra else out
+        return self.decode(self.encode(rows), rows)
 
 
 def save_sae(
