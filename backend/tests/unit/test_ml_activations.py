@@ -10,14 +10,32 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModel
+from transformers import (
+    AutoModel,
+    BertConfig,
+    BloomConfig,
+    DistilBertConfig,
+    Gemma2Config,
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    ModernBertConfig,
+    OPTConfig,
+    PretrainedConfig,
+    PreTrainedModel,
+)
 
+from headway.domain.failures import FailureClass, classify_error
+from headway.ml.activations import forward as forwarding
 from headway.ml.activations import writer as writing
-from headway.ml.activations.extract import Extraction
-from headway.ml.activations.hooks import Tap
+from headway.ml.activations.extract import Extraction, check_room
+from headway.ml.activations.forward import Forward, rows_of_contexts
+from headway.ml.activations.hooks import SITES, Tap, UnknownHookError
+from headway.ml.activations.loading import load_forward
 from headway.ml.activations.manifest import Manifest
+from headway.ml.activations.places import Place
 from headway.ml.activations.reader import HookReader, RowOrder
-from headway.ml.models.load import block_count, load_model, load_tokenizer
+from headway.ml.models.load import load_tokenizer
 from headway.ml.text.packing import marks_of
 from headway.ml.text.token_store import TokenStore
 from tests.tiny_models import HIDDEN, store_tokens, tiny_bert, tiny_llama
@@ -96,27 +114,63 @@ def test_epochs_differ_and_the_held_out_rows_stay():
     assert set(first) == set(second)
 
 
-@pytest.mark.parametrize("make", [tiny_bert, tiny_llama])
-@pytest.mark.parametrize("hook", ["resid_post", "resid_pre"])
-def test_a_tap_sees_what_the_whole_model_computes(tmp_path, make, hook):
-    folder = make(tmp_path / "model", layers=4)
+SIZES = {"vocab_size": 40, "hidden_size": HIDDEN, "num_hidden_layers": 3, "num_attention_heads": 2}
+INNER = {"intermediate_size": 32, "max_position_embeddings": 64}
+MODELS: dict[str, PretrainedConfig] = {
+    "gpt2": GPT2Config(vocab_size=40, n_embd=HIDDEN, n_layer=3, n_head=2, bos_token_id=0, eos_token_id=0),
+    "llama": LlamaConfig(**SIZES, **INNER, num_key_value_heads=1),
+    "neox": GPTNeoXConfig(**SIZES, **INNER, use_parallel_residual=False),
+    "neox parallel": GPTNeoXConfig(**SIZES, **INNER),
+    "gemma2": Gemma2Config(**SIZES, **INNER, num_key_value_heads=1, head_dim=8),
+    "opt": OPTConfig(**SIZES, ffn_dim=32, word_embed_proj_dim=HIDDEN),
+    "bloom": BloomConfig(vocab_size=40, hidden_size=HIDDEN, n_layer=3, n_head=2),
+    "bert": BertConfig(**SIZES, **INNER),
+    "distilbert": DistilBertConfig(vocab_size=40, dim=HIDDEN, n_layers=3, n_heads=2, hidden_dim=32),
+    "modernbert": ModernBertConfig(**SIZES, **INNER, pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1),
+}
+POST_NORM = ("bert", "distilbert")
+NORMED_PARTS = ("gemma2",)
+
+
+def random_model(name: str) -> PreTrainedModel:
+    torch.manual_seed(0)
+    return AutoModel.from_config(MODELS[name], attn_implementation="eager").eval()
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_tap_sees_what_the_whole_model_computes_at_every_place(name):
     ids = torch.randint(4, 20, (3, 11))
-    whole = AutoModel.from_pretrained(folder).eval()
     with torch.inference_mode():
-        states = whole(input_ids=ids, output_hidden_states=True).hidden_states
-    model = load_model(folder)
-    found = Tap(model, [0, 2], hook, block_count(model)).forward(input_ids=ids)
-    shift = 1 if hook == "resid_post" else 0
-    assert sorted(found) == [0, 2]
-    for layer, values in found.items():
-        torch.testing.assert_close(values, states[layer + shift])
-    assert sum(p.numel() for p in model.parameters()) < sum(p.numel() for p in whole.parameters())
+        states = random_model(name)(input_ids=ids, output_hidden_states=True).hidden_states
+    hooks = [hook for hook in SITES if (name, hook) != ("neox parallel", "resid_mid")]
+    model = random_model(name)
+    found = Tap(model, [Place(layer, hook) for layer in (0, 1) for hook in hooks], 3).forward(input_ids=ids)
+    assert all(values.shape == (3, 11, HIDDEN) for values in found.values())
+    for layer in (0, 1):
+        at = {hook: found[Place(layer, hook)] for hook in hooks}
+        torch.testing.assert_close(at["resid_pre"], states[layer])
+        torch.testing.assert_close(at["resid_post"], states[layer + 1])
+        if "resid_mid" in hooks and name not in NORMED_PARTS:
+            torch.testing.assert_close(at["resid_mid"], at["resid_pre"] + at["attn_out"])
+        if name not in (*POST_NORM, *NORMED_PARTS):
+            torch.testing.assert_close(at["resid_post"], at["resid_pre"] + at["attn_out"] + at["mlp_out"])
+    assert sum(p.numel() for p in model.parameters()) < sum(p.numel() for p in random_model(name).parameters())
 
 
-def test_a_layer_the_model_does_not_have_is_named(tmp_path):
-    model = load_model(tiny_bert(tmp_path / "model", layers=3))
+@pytest.mark.parametrize("hook", ["attn_out", "resid_mid"])
+def test_the_forward_ends_at_the_deepest_place(hook):
+    model = random_model("llama")
+    tap = Tap(model, [Place(0, "resid_post"), Place(1, hook)], 3)
+    model.layers[1].mlp.register_forward_hook(lambda *_: pytest.fail("the forward went on"))
+    assert list(tap.forward(input_ids=torch.arange(5)[None])) == [(0, "resid_post"), (1, hook)]
+
+
+def test_what_a_model_does_not_have_is_named():
+    model = random_model("neox parallel")
     with pytest.raises(ValueError, match="layer 3 is not in the model: it has layers 0 to 2"):
-        Tap(model, [1, 3], "resid_post", 3)
+        Tap(model, [Place(1, "resid_pre"), Place(3, "resid_pre")], 3)
+    with pytest.raises(UnknownHookError, match="GPTNeoXLayer has no resid_mid; it has resid_pre, resid_post"):
+        Tap(model, [Place(1, "resid_mid")], 3)
 
 
 @pytest.mark.parametrize("make", [tiny_bert, tiny_llama])
@@ -142,13 +196,65 @@ def test_only_text_tokens_become_rows_whatever_the_batches(tmp_path, make):
 
 def extract(model: Path, tokens: TokenStore, out: Path, batch_tokens: int) -> tuple[torch.Tensor, np.ndarray]:
     out.mkdir()
-    loaded = load_model(model)
-    extraction = Extraction(
-        out, tokens, Tap(loaded, [1], "resid_post", block_count(loaded)), [1], "resid_post", "float32"
-    )
+    place = Place(1, "resid_post")
+    forward = load_forward(model, tokens, [place], "cpu", reduced=False, hook_field="").forward
+    extraction = Extraction(out, forward, [place], "float32")
     assert len(list(extraction.run(batch_tokens))) == extraction.batches_done
     assert extraction.tokens_done == tokens.manifest.tokens
     manifest = extraction.finish({}, {}, lambda _: None)
     assert manifest.d_in == HIDDEN
+    assert manifest.rows == rows_of_contexts(tokens).sum()
     rows = HookReader(out, manifest, manifest.entry(1)).gather(np.arange(manifest.rows))
     return rows, np.fromfile(out / "row_tokens.bin", dtype=np.uint32)
+
+
+def test_rows_of_contexts_are_counted_in_pieces_as_in_one(tmp_path, monkeypatch):
+    contexts = [[1, 5, 6, 2], [7], [1, 1], [8, 9, 2, 9, 9]]
+    tokens = store_tokens(tmp_path / "tokens", contexts, 0, [1, 2])
+    for at_once in (1, 4, 100):
+        monkeypatch.setattr(forwarding, "COUNTED_AT_ONCE", at_once)
+        assert rows_of_contexts(tokens).tolist() == [2, 1, 0, 4]
+
+
+class OfMemory:
+    """A tap that has memory for so many contexts at once, and remembers what it was asked for."""
+
+    def __init__(self, most: int, error: type[RuntimeError] = torch.OutOfMemoryError) -> None:
+        self.most, self.error, self.asked = most, error, []
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> dict[Place, torch.Tensor]:
+        self.asked.append(len(input_ids))
+        if len(input_ids) > self.most:
+            raise self.error("DefaultCPUAllocator: can't allocate memory")
+        return {Place(0, "resid_pre"): input_ids[..., None].float().expand(-1, -1, 2)}
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, RuntimeError])
+def test_a_batch_that_does_not_fit_is_run_again_in_parts_and_so_are_those_after_it(tmp_path, error):
+    contexts = [[number + 10] * (1 + number % 3) for number in range(12)]
+    tokens = store_tokens(tmp_path / "tokens", contexts, 0, [10, 14])
+    whole = Forward(tokens, OfMemory(100))
+    small = Forward(tokens, OfMemory(3, error))
+    for batch in (np.arange(6), np.arange(6, 12)):
+        wanted, found = whole.run(batch), small.run(batch)
+        assert found.tokens == wanted.tokens
+        assert found.of_tokens.tolist() == wanted.of_tokens.tolist()
+        assert torch.equal(found.by_place[Place(0, "resid_pre")], wanted.by_place[Place(0, "resid_pre")])
+    assert small._tap.asked == [6, 3, 3, 3, 3]
+
+
+def test_a_context_that_does_not_fit_alone_is_an_error_and_so_is_any_other(tmp_path):
+    tokens = store_tokens(tmp_path / "tokens", [[5, 6], [7, 8]], 0, [])
+    with pytest.raises(torch.OutOfMemoryError):
+        Forward(tokens, OfMemory(0)).run(np.arange(2))
+    broken = OfMemory(0, lambda _: RuntimeError("shapes do not fit"))
+    with pytest.raises(RuntimeError, match="shapes"):
+        Forward(tokens, broken).run(np.arange(2))
+    assert broken.asked == [2]
+
+
+def test_a_disk_without_room_is_said_before_the_start_with_the_figures(tmp_path):
+    check_room(tmp_path, 1)
+    with pytest.raises(OSError, match=r"the activations need 1099511627776 MiB and \d+ MiB are free") as raised:
+        check_room(tmp_path, 1 << 60)
+    assert classify_error(None, "OSError", str(raised.value)) is FailureClass.DISK_FULL

@@ -16,9 +16,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from headway.ml.activations.places import HookName, Place, StoredDtype
+
 FILE_NAME = "manifest.json"
 ROW_TOKENS_FILE = "row_tokens.bin"
-StoredDtype = Literal["bfloat16", "float32"]
 
 
 class Shard(BaseModel):
@@ -48,9 +49,14 @@ class HookEntry(BaseModel):
 
     name: str
     layer: int
-    hook: str
+    hook: HookName
     shards: list[Shard]
     statistics: HookStatistics
+
+    @property
+    def place(self) -> Place:
+        """Where in the model."""
+        return Place(self.layer, self.hook)
 
 
 class Manifest(BaseModel):

@@ -9,7 +9,9 @@ import torch
 from pydantic import BaseModel
 from torch import Tensor
 
-from headway.ml.activations.manifest import HookEntry, HookStatistics, Shard, StoredDtype
+from headway.ml.activations.manifest import HookEntry, Shard
+from headway.ml.activations.places import HookName, Place, StoredDtype
+from headway.ml.activations.statistics import RunningStatistics, Sums
 from headway.ml.growing import GrowingFile, Mark
 
 SHARD_BYTES = 256 << 20
@@ -20,11 +22,10 @@ class HookState(BaseModel):
     """Where the writing of a hook stands: marks of its shards, the last one open, and the sums of its statistics."""
 
     layer: int
+    hook: HookName
     d_in: int
     shards: list[Mark]
-    norm_sum: float
-    square_sum: float
-    sum: list[float]
+    sums: Sums
 
     @property
     def bytes(self) -> int:
@@ -35,46 +36,40 @@ class HookState(BaseModel):
 class HookWriter:
     """The rows of one hook, [n, d_in] at a time, in the order they come."""
 
-    def __init__(self, store: Path, *, layer: int, hook: str, d_in: int, dtype: StoredDtype) -> None:
-        self.rows = 0
-        self.d_in = d_in
-        self._store, self._layer, self._hook = store, layer, hook
-        self._name = f"layer{layer:02d}.{hook}"
+    def __init__(self, store: Path, *, layer: int, hook: HookName, d_in: int, dtype: StoredDtype) -> None:
+        self.d_in, self.rows = d_in, 0
+        self._store, self._place = store, Place(layer, hook)
         self._dtype = TORCH_DTYPES[dtype]
         self._rows_per_shard = max(1, SHARD_BYTES // self._row_bytes)
         self._whole: list[Mark] = []
         self._open: GrowingFile | None = None
-        self._norm_sum = 0.0
-        self._square_sum = 0.0
-        self._sum = torch.zeros(d_in, dtype=torch.float64)
-        (store / self._name).mkdir(parents=True, exist_ok=True)
+        self._statistics = RunningStatistics(d_in)
+        (store / self._place.name).mkdir(parents=True, exist_ok=True)
 
     @classmethod
     def at_state(
-        cls, store: Path, state: HookState, *, hook: str, dtype: StoredDtype, on_bytes: Callable[[int], None]
+        cls, store: Path, state: HookState, *, dtype: StoredDtype, on_bytes: Callable[[int], None]
     ) -> HookWriter:
         """The writer that left `state`: its shards are checked (`on_bytes` counts), the open one is cut back.
 
         Raises DamagedError when one does not hold what was written to it.
         """
-        writer = cls(store, layer=state.layer, hook=hook, d_in=state.d_in, dtype=dtype)
+        writer = cls(store, layer=state.layer, hook=state.hook, d_in=state.d_in, dtype=dtype)
         for number, mark in enumerate(state.shards):
             writer._close()
             writer._open = GrowingFile(store / writer._file_name(number), mark, on_bytes)
-        writer.rows = state.bytes // writer._row_bytes
-        writer._norm_sum, writer._square_sum = state.norm_sum, state.square_sum
-        writer._sum = torch.tensor(state.sum, dtype=torch.float64)
+        writer.rows = state.sums.rows
+        writer._statistics = RunningStatistics(state.d_in, state.sums)
         return writer
 
     def state(self) -> HookState:
         """All that another process needs to go on; what was written so far stays even if the machine stops."""
         return HookState(
-            layer=self._layer,
+            layer=self._place.layer,
+            hook=self._place.hook,
             d_in=self.d_in,
             shards=[*self._whole, *([self._open.mark()] if self._open else [])],
-            norm_sum=self._norm_sum,
-            square_sum=self._square_sum,
-            sum=self._sum.tolist(),
+            sums=self._statistics.sums(),
         )
 
     @property
@@ -85,7 +80,7 @@ class HookWriter:
     def append(self, rows: Tensor) -> None:
         """Store rows [n, d_in]; the statistics are those of the stored precision."""
         stored = rows.detach().to(device="cpu", dtype=self._dtype).contiguous()
-        self._measure(stored.float())
+        self._statistics.add(stored.float())
         self.rows += len(stored)
         while len(stored):
             shard = self._shard_with_room()
@@ -102,19 +97,9 @@ class HookWriter:
             Shard(file=self._file_name(number), rows=mark.bytes // self._row_bytes, sha256=mark.sha256)
             for number, mark in enumerate(self._whole)
         ]
-        mean = self._sum / self.rows
-        statistics = HookStatistics(
-            mean_norm=self._norm_sum / self.rows,
-            total_variance=self._square_sum / self.rows - mean.square().sum().item(),
-            mean=mean.tolist(),
-        )
-        return HookEntry(name=self._name, layer=self._layer, hook=self._hook, shards=shards, statistics=statistics)
-
-    def _measure(self, rows: Tensor) -> None:
-        squares = rows.square().sum(1)
-        self._norm_sum += squares.sqrt().sum(dtype=torch.float64).item()
-        self._square_sum += squares.sum(dtype=torch.float64).item()
-        self._sum += rows.sum(0, dtype=torch.float64)
+        layer, hook = self._place
+        statistics = self._statistics.result()
+        return HookEntry(name=self._place.name, layer=layer, hook=hook, shards=shards, statistics=statistics)
 
     def _shard_with_room(self) -> GrowingFile:
         """The open shard, or the next one when it is full."""
@@ -133,4 +118,4 @@ class HookWriter:
         return self.d_in * self._dtype.itemsize
 
     def _file_name(self, number: int) -> str:
-        return f"{self._name}/shard-{number:05d}.bin"
+        return f"{self._place.name}/shard-{number:05d}.bin"

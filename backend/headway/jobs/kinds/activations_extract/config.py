@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from headway.jobs.kind import KindConfig, artifact_input
+from headway.ml.activations.places import HookName, Place, StoredDtype
 
 
 class ActivationsExtractConfig(KindConfig):
-    """Which model, which tokens, which layers, how they are stored."""
+    """Which model, which tokens, which places, how they are stored."""
 
     model: str = artifact_input("model", title="Model", description="The model to run.")
     tokens: str = artifact_input("tokens", title="Tokens", description="Tokens made with this model's tokenizer.")
@@ -21,15 +22,20 @@ class ActivationsExtractConfig(KindConfig):
         min_length=1,
         max_length=64,
     )
-    hook: Literal["resid_post", "resid_pre"] = Field(
-        default="resid_post",
-        title="Place in the block",
-        description="The residual stream after the block (resid_post) or before it (resid_pre).",
+    hooks: list[HookName] = Field(
+        default=["resid_post"],
+        title="Places in the block",
+        description="The residual stream before the block (resid_pre), between its attention and its MLP (resid_mid), "
+        "and after it (resid_post); what its attention (attn_out) and its MLP (mlp_out) add, and what the MLP reads "
+        "(mlp_in). A transcoder needs the last two.",
+        min_length=1,
+        max_length=6,
     )
     batch_tokens: int = Field(
         default=4096,
         title="Tokens in a batch",
-        description="Contexts of like length are run together, up to so many tokens; fewer need less memory.",
+        description="Contexts of like length are run together, up to so many tokens. Where memory runs out the same "
+        "batch is run again in parts.",
         ge=64,
         le=4_194_304,
     )
@@ -38,7 +44,7 @@ class ActivationsExtractConfig(KindConfig):
         title="Computed in",
         description="bfloat16 is about twice as fast on CPUs and GPUs that have it, at some precision.",
     )
-    store_dtype: Literal["bfloat16", "float32"] = Field(
+    store_dtype: StoredDtype = Field(
         default="bfloat16",
         title="Stored in",
         description="bfloat16 takes half the disk.",
@@ -50,3 +56,8 @@ class ActivationsExtractConfig(KindConfig):
         ge=0,
         le=86_400,
     )
+
+    @property
+    def places(self) -> list[Place]:
+        """Every place asked for, by layer and hook."""
+        return sorted({Place(layer, hook) for layer in self.layers for hook in self.hooks})

@@ -8,24 +8,20 @@ import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
-from headway.errors import FieldProblem, InvalidInputError
 from headway.jobs.checkpoints import Checkpoint
 from headway.jobs.context import JobContext
 from headway.jobs.keeper import Keeper
 from headway.jobs.kinds.activations_extract.config import ActivationsExtractConfig
-from headway.ml.activations.extract import Extraction, ExtractionState
-from headway.ml.activations.hooks import Tap
+from headway.ml.activations.extract import Extraction, ExtractionState, check_room
+from headway.ml.activations.forward import Forward, rows_of_contexts
+from headway.ml.activations.loading import Loaded, load_forward
 from headway.ml.activations.manifest import Manifest
+from headway.ml.activations.places import store_bytes
 from headway.ml.growing import DamagedError
-from headway.ml.models.load import block_count, embedded_ids, load_model
 from headway.ml.text.token_store import TokenStore
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 STATE_FILE = "state.json"
 _log = logging.getLogger(__name__)
@@ -38,36 +34,27 @@ def run(config: ActivationsExtractConfig, job: JobContext) -> None:
         job.say("Loading the model")
         tokens = TokenStore(job.input("tokens"))
         job.expect("extracting", unit="token", total=tokens.manifest.tokens)
-        model = load_model(job.input("model"), job.device)
-        _check_vocabulary(tokens, model)
-        tap = _tap(config, model)
-        extraction = _extraction(config, job, tokens, tap)
+        loaded = load_forward(
+            job.input("model"),
+            tokens,
+            config.places,
+            job.device,
+            reduced=config.compute_dtype == "bfloat16",
+            hook_field="config.hooks",
+        )
+        extraction = _extraction(config, job, loaded.forward)
+        _check_room(config, job, extraction, loaded)
     with job.phase("extracting"):
-        job.say(f"{tokens.manifest.tokens} tokens through layers 0 to {max(config.layers)}")
         _extract(config, job, extraction, tokens)
     with job.phase("saving"):
         manifest = _save(config, job, extraction)
-        job.artifact("activations", meta=_meta(manifest))
+        job.artifact("activations", meta=_meta(config, manifest))
 
 
-def _tap(config: ActivationsExtractConfig, model: PreTrainedModel) -> Tap:
-    try:
-        return Tap(model, config.layers, config.hook, block_count(model))
-    except ValueError as error:
-        raise InvalidInputError(FieldProblem("config.layers", str(error))) from error
-
-
-def _check_vocabulary(tokens: TokenStore, model: PreTrainedModel) -> None:
-    size = embedded_ids(model)
-    if int(tokens.tokens.max(initial=0)) >= size:
-        problem = f"they hold ids the model has no embedding for ({size}): tokenize with this model"
-        raise InvalidInputError(FieldProblem("config.tokens", problem))
-
-
-def _extraction(config: ActivationsExtractConfig, job: JobContext, tokens: TokenStore, tap: Tap) -> Extraction:
+def _extraction(config: ActivationsExtractConfig, job: JobContext, forward: Forward) -> Extraction:
     """The extraction where the checkpoint stands; from the first batch if there is none, or its shards are damaged."""
     folder = job.output("activations")
-    make = partial(Extraction, folder, tokens, tap, config.layers, config.hook, config.store_dtype)
+    make = partial(Extraction, folder, forward, config.places, config.store_dtype)
     if job.resume:
         try:
             return _taken_up(job, job.resume, make)
@@ -76,6 +63,15 @@ def _extraction(config: ActivationsExtractConfig, job: JobContext, tokens: Token
     for path in folder.iterdir():
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     return make()
+
+
+def _check_room(config: ActivationsExtractConfig, job: JobContext, extraction: Extraction, loaded: Loaded) -> None:
+    """Say what is about to be made; raises OSError when the disk has no room for what is not there yet."""
+    rows, places = int(rows_of_contexts(loaded.forward.tokens).sum()), len(config.places)
+    size = store_bytes(rows, loaded.d_in, places, config.store_dtype)
+    what = f"{rows} rows of {loaded.d_in} at {places} {'places' if places > 1 else 'place'}, {size >> 20} MiB"
+    job.say(f"{what}, through layers 0 to {max(config.layers)}")
+    check_room(job.output("activations"), size - extraction.bytes_written)
 
 
 def _taken_up(job: JobContext, checkpoint: Checkpoint, make: Callable[..., Extraction]) -> Extraction:
@@ -91,17 +87,14 @@ def _taken_up(job: JobContext, checkpoint: Checkpoint, make: Callable[..., Extra
 
 
 def _extract(config: ActivationsExtractConfig, job: JobContext, extraction: Extraction, tokens: TokenStore) -> None:
-    reduced = config.compute_dtype == "bfloat16"
     keeper = Keeper(job, config.checkpoint_every_seconds)
 
     def save(folder: Path) -> None:
         (folder / STATE_FILE).write_text(json.dumps(extraction.state().model_dump()))
 
-    with (
-        torch.autocast(torch.device(job.device).type, torch.bfloat16, enabled=reduced),
-        job.count(unit="token", total=tokens.manifest.tokens, start=extraction.tokens_done) as counter,
-    ):
-        for _ in extraction.run(config.batch_tokens, job.device):
+    total, start = tokens.manifest.tokens, extraction.tokens_done
+    with job.count(unit="token", total=total, start=start) as counter:
+        for _ in extraction.run(config.batch_tokens):
             counter.current = extraction.tokens_done
             keeper.heed(extraction.batches_done, save)
 
@@ -117,13 +110,13 @@ def _save(config: ActivationsExtractConfig, job: JobContext, extraction: Extract
         return extraction.finish(model, tokens, lambda count: counter.advance(count))
 
 
-def _meta(manifest: Manifest) -> dict[str, object]:
+def _meta(config: ActivationsExtractConfig, manifest: Manifest) -> dict[str, object]:
     return {
         "name": manifest.model["name"] or "activations",
         "rows": manifest.rows,
         "d_in": manifest.d_in,
         "dtype": manifest.dtype,
-        "layers": [entry.layer for entry in manifest.hooks],
-        "hook": manifest.hooks[0].hook,
-        "mean_norm": {str(entry.layer): round(entry.statistics.mean_norm, 4) for entry in manifest.hooks},
+        "layers": sorted(set(config.layers)),
+        "hooks": list(dict.fromkeys(place.hook for place in config.places)),
+        "mean_norm": {entry.name: round(entry.statistics.mean_norm, 4) for entry in manifest.hooks},
     }

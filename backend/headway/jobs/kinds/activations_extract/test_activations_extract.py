@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -42,6 +44,21 @@ def test_several_layers_are_stored_row_for_row(tmp_path, inputs):
     for entry in manifest.hooks:
         assert HookReader(folder, manifest, entry).gather(np.arange(text_tokens)).isfinite().all()
     assert ran.artifacts["activations"]["layers"] == [0, 2]
+
+
+def test_several_places_of_a_block_are_taken_in_one_pass(tmp_path, inputs):
+    config = {"layers": [1], "hooks": ["mlp_in", "resid_mid", "mlp_out"], "compute_dtype": "bfloat16"}
+    ran = run_kind(tmp_path / "job", "activations.extract", config, inputs=inputs)
+    names = [entry.name for entry in Manifest.read(ran.outputs["activations"]).hooks]
+    assert names == ["layer01.mlp_in", "layer01.mlp_out", "layer01.resid_mid"]
+    assert ran.artifacts["activations"]["hooks"] == ["mlp_in", "mlp_out", "resid_mid"]
+
+
+def test_a_disk_without_room_ends_it_before_the_first_batch(tmp_path, inputs, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=60 << 20))
+    ran = run_kind(tmp_path / "job", "activations.extract", {"layers": [1]}, inputs=inputs)
+    assert "the activations need 0 MiB and 60 MiB are free: make room" in ran.result["error"]["message"]
+    assert ran.phases == []
 
 
 def test_a_layer_that_is_not_there_is_refused_by_field(tmp_path, inputs):
