@@ -13,7 +13,6 @@ from headway.domain.series import BEGAN_ANEW, LAST_STEP, AttemptSpan, owned_unti
 from headway.errors import FieldProblem, InvalidInputError, NotFoundError
 from headway.services.views import View
 from headway.storage import attempts as attempt_store
-from headway.storage import jobs as job_store
 from headway.storage import metrics as metric_store
 from headway.storage.engine import transaction
 from headway.storage.rows import Row
@@ -71,19 +70,19 @@ class MetricsView(View):
 def read_metrics(engine: Engine, job_id: str, query: MetricsQuery) -> MetricsView:
     """Curves of a job. Raises NotFoundError, InvalidInputError for a metric that the job does not have."""
     with transaction(engine) as connection:
-        job = job_store.get_job(connection, job_id)
-        if job is None:
+        found = attempt_store.spans_of(connection, job_id)
+        if found is None:
             raise NotFoundError(f"there is no job {job_id}")
-        attempts = attempt_store.attempts_of(connection, job_id)
-        known = metric_store.names_of_job(connection, job["key"])
+        key, attempts = found
+        known = metric_store.names_of_job(connection, key)
         wanted = wanted_metrics(query.names, known)
         owned = owned_until([AttemptSpan(row["number"], row["resumed_from_step"]) for row in attempts])
         received = received_within(attempts)
         reach = Range(
             owned, query.from_step, query.to_step, query.max_points, query.include_archived, received=received
         )
-        series = read_series(connection, job["key"], wanted, reach) if wanted and owned else []
-        layers = _layers(connection, job["key"], wanted, reach, attempts) if query.layers else None
+        series = read_series(connection, key, wanted, reach) if wanted and owned else []
+        layers = _layers(connection, key, wanted, reach, attempts) if query.layers else None
     return MetricsView(
         job_id=job_id,
         names=list(known),

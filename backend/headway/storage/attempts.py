@@ -13,6 +13,10 @@ from headway.storage.rows import Row, many, one
 
 _GET = text("SELECT * FROM attempts WHERE job_id = :job_id AND number = :number")
 _OF_JOB = text("SELECT * FROM attempts WHERE job_id = :job_id ORDER BY number")
+_SPANS = text("""
+SELECT j.key, a.number, a.resumed_from_step, a.started_at, a.drained_at, a.spool_offset
+FROM jobs j LEFT JOIN attempts a ON a.job_id = j.id WHERE j.id = :job_id ORDER BY a.number
+""")
 _BEGIN = text("UPDATE attempts SET resumed_from_step = :resumed_from_step WHERE job_id = :job_id AND number = :number")
 _NOTE_PROCESS = text("UPDATE attempts SET process_group = :process_group WHERE job_id = :job_id AND number = :number")
 _MOVE_OFFSETS = text(
@@ -38,6 +42,12 @@ def get_attempt(connection: Connection, job_id: str, number: int) -> Row | None:
 def attempts_of(connection: Connection, job_id: str) -> list[Row]:
     """All attempts of a job in order."""
     return many(connection.execute(_OF_JOB, {"job_id": job_id}))
+
+
+def spans_of(connection: Connection, job_id: str) -> tuple[int, list[Row]] | None:
+    """The key of a job, and what its curves need to know of its attempts; None when there is no such job."""
+    rows = many(connection.execute(_SPANS, {"job_id": job_id}))
+    return (rows[0]["key"], [row for row in rows if row["number"] is not None]) if rows else None
 
 
 def begin(connection: Connection, job_id: str, number: int, resumed_from_step: int) -> None:

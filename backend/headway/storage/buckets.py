@@ -49,13 +49,17 @@ ON CONFLICT (job, metric, attempt, bucket, week) DO UPDATE SET
     finite = b.finite + excluded.finite, total = b.total + excluded.total,
     first_at = least(b.first_at, excluded.first_at), last_at = greatest(b.last_at, excluded.last_at)
 """)
-# as `series` reads points: what a bucket says of its steps, placed at the first of them
-FOLDED = f"""
-SELECT b.metric, b.bucket * {STEPS} AS step, b.low, b.low_step, b.high, b.high_step, b.odd_step, b.nonfinite
+_OF_ATTEMPTS = """
 FROM unnest(CAST(:whole_attempts AS int2[]), CAST(:whole_firsts AS int8[]), CAST(:whole_lasts AS int8[]))
     AS o(attempt, first, last)
 JOIN metric_buckets b ON b.attempt = o.attempt AND b.bucket BETWEEN o.first AND o.last
-WHERE b.job = :job AND b.metric = ANY(:metrics){{weeks}}
+WHERE b.job = :job AND b.metric = ANY(:metrics){weeks}
+"""
+EXTENTS = f"SELECT b.metric, min(b.bucket) AS first, max(b.bucket) AS last {_OF_ATTEMPTS} GROUP BY b.metric"
+# as `series` reads points: what a bucket says of its steps, placed at the first of them
+FOLDED = f"""
+SELECT b.metric, b.bucket * {STEPS} AS step, b.low, b.low_step, b.high, b.high_step, b.odd_step, b.nonfinite
+{_OF_ATTEMPTS}
 """
 LIVE_WEEKS = """ AND b.week IN (
     SELECT to_date(right(c.relname, 8), 'YYYYMMDD') FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
@@ -83,6 +87,11 @@ def cut(stretches: Iterable[Stretch]) -> tuple[list[Stretch], list[Stretch]]:
         ends = (Stretch(attempt, first, begin * STEPS - 1), Stretch(attempt, end * STEPS, last))
         edges += [each for each in ends if each.first <= each.last]
     return whole, edges
+
+
+def touched(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """The buckets that hold any of these steps."""
+    return [Stretch(attempt, first // STEPS, last // STEPS) for attempt, first, last in stretches if first <= last]
 
 
 def aligned(first: int, last: int, most: int) -> tuple[int, int]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine
+from psycopg.pq import Format
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -26,8 +28,11 @@ def sqlalchemy_url(url: str) -> str:
 
 
 def make_engine(url: str, *, pool_size: int = 8) -> Engine:
-    """An engine that connects on first use, with at most `pool_size` connections."""
-    return create_engine(
+    """An engine that connects on first use, with at most `pool_size` connections.
+
+    A statement with the execution option `binary` is answered in Postgres' binary format.
+    """
+    engine = create_engine(
         sqlalchemy_url(url),
         pool_size=pool_size,
         max_overflow=0,
@@ -44,6 +49,13 @@ def make_engine(url: str, *, pool_size: int = 8) -> Engine:
             "keepalives_count": 3,
         },
     )
+    event.listen(engine, "before_cursor_execute", _choose_format)
+    return engine
+
+
+def _choose_format(_: Connection, cursor: Any, __: str, ___: Any, context: Any, *____: Any) -> None:
+    if context.execution_options.get("binary"):
+        cursor.format = Format.BINARY
 
 
 @contextmanager

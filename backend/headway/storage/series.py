@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from math import isnan
+from math import isfinite, isnan
 from operator import itemgetter, lt
-from struct import unpack_from
-from typing import Any
+from sys import byteorder
+from typing import Any, Literal
 
 from sqlalchemy import Connection, TextClause, text
 
-from headway.storage.buckets import FOLDED, LIVE_WEEKS, STEPS, Stretch, aligned, cut
+from headway.storage.buckets import EXTENTS, FOLDED, LIVE_WEEKS, STEPS, Stretch, aligned, cut, touched
 
 NONFINITE_NAMES = {1: "NaN", 2: "+Inf", 3: "-Inf"}
 #: Where points are, without and with the archive.
@@ -29,41 +30,33 @@ FROM unnest(CAST(:attempts AS int2[]), CAST(:firsts AS int8[]), CAST(:lasts AS i
 JOIN {source} m ON m.attempt = o.attempt AND m.step BETWEEN o.first AND o.last
 WHERE m.job = :job AND m.received_at BETWEEN :since AND :until
 """
-_EXTENT = """
-SELECT wanted.metric, extent.first, extent.last
-FROM unnest(CAST(:metrics AS int[])) AS wanted(metric) CROSS JOIN LATERAL (
-    SELECT (SELECT m.step {points} AND m.metric = wanted.metric ORDER BY m.step LIMIT 1) AS first,
-           (SELECT m.step {points} AND m.metric = wanted.metric ORDER BY m.step DESC LIMIT 1) AS last) AS extent
-WHERE extent.first IS NOT NULL
-"""
-_MORE_THAN = """
-SELECT wanted.metric FROM unnest(CAST(:metrics AS int[])) AS wanted(metric)
-WHERE :most < (SELECT count(*) FROM (SELECT 1 {points} AND m.metric = wanted.metric LIMIT :most + 1) AS counted)
-"""
 # as the index has them: by step within an attempt and a week; packed, as a driver decodes long arrays slowly
-_ALL = """
-SELECT wanted.metric, every.* FROM unnest(CAST(:metrics AS int[])) AS wanted(metric) CROSS JOIN LATERAL (
-    SELECT array_send(array_agg(m.step)) AS steps, array_send(array_agg(coalesce(m.value, 'NaN'))) AS values,
-           count(m.nonfinite) AS odd {points} AND m.metric = wanted.metric) AS every
+_AT_MOST = """
+SELECT wanted.metric, few.* FROM unnest(CAST(:metrics AS int[])) AS wanted(metric) CROSS JOIN LATERAL (
+    SELECT string_agg(int8send(step), '') AS steps, string_agg(float8send(coalesce(value, 'NaN')), '') AS values
+    FROM (SELECT m.step, m.value {points} AND m.metric = wanted.metric LIMIT :most + 1) AS p) AS few
+WHERE few.steps IS NOT NULL
 """
 _ODD = "SELECT m.step, m.nonfinite {points} AND m.metric = ANY(:metrics) AND m.nonfinite IS NOT NULL"
-#: `array_send` puts dimensions, flags, type, length and lower bound before the elements, and a length before each.
-_ARRAY_HEAD_BYTES, _ELEMENT_BYTES = 20, 12
 _RAW = """
 SELECT m.metric, m.step, m.value AS low, m.step AS low_step, m.value AS high, m.step AS high_step,
        CASE WHEN m.nonfinite IS NOT NULL THEN m.step END AS odd_step, m.nonfinite {points} AND m.metric = ANY(:metrics)
 """
 # arrays compare by their first element, so the extreme value brings its own step along
 _BUCKETS = """
-SELECT metric, low[1] AS low, low[2]::int8 AS low_step, high[1] AS high, high[2]::int8 AS high_step,
-       odd_step, nonfinite
+SELECT metric, string_agg(float8send(coalesce(low[1], 'NaN')), '' ORDER BY bucket) AS lows,
+       string_agg(int8send(coalesce(low[2]::int8, 0)), '' ORDER BY bucket) AS low_steps,
+       string_agg(float8send(coalesce(high[1], 'NaN')), '' ORDER BY bucket) AS highs,
+       string_agg(int8send(coalesce(high[2]::int8, 0)), '' ORDER BY bucket) AS high_steps,
+       array_agg(odd_step ORDER BY bucket) FILTER (WHERE odd_step IS NOT NULL) AS odd_steps,
+       array_agg(nonfinite ORDER BY bucket) FILTER (WHERE odd_step IS NOT NULL) AS kinds
 FROM (SELECT p.metric, (p.step - w.first) / w.width AS bucket,
              min(ARRAY[p.low, p.low_step]) FILTER (WHERE p.low IS NOT NULL) AS low,
              max(ARRAY[p.high, p.high_step]) FILTER (WHERE p.high IS NOT NULL) AS high,
              min(p.odd_step) AS odd_step, min(p.nonfinite) AS nonfinite
       FROM ({parts}) AS p JOIN unnest(CAST(:metrics AS int[]), CAST(:origins AS int8[]), CAST(:widths AS int8[]))
           AS w(metric, first, width) USING (metric) GROUP BY p.metric, 2) AS found
-ORDER BY metric, bucket
+GROUP BY metric
 """
 
 
@@ -115,12 +108,9 @@ def read_series(connection: Connection, job_key: int, names: Mapping[str, int], 
     """The series of these metrics (name -> id), thinned where they hold more than `max_points`."""
     by_id = {metric: Series(name) for name, metric in names.items()}
     reader = _Reader(connection, job_key, wanted)
-    extents = reader.extents(list(by_id))
-    # as many points as steps at most: the long ones are counted, the others need not be
-    long = [metric for metric, (first, last) in extents.items() if last - first >= wanted.max_points]
-    thinned = set(reader.with_more_points(long)) if long else set[int]()
-    reader.read_whole({metric: by_id[metric] for metric in extents if metric not in thinned})
-    reader.read_thinned(by_id, {metric: extents[metric] for metric in thinned})
+    long = reader.read_short(by_id)
+    if long:
+        reader.read_thinned(by_id, reader.extents(long))
     return list(by_id.values())
 
 
@@ -131,27 +121,36 @@ class _Reader:
         self._connection = connection
         self._wanted = wanted
         self._points = _POINTS.format(source=SOURCES[wanted.include_archived])
+        self._weeks = "" if wanted.include_archived else LIVE_WEEKS
         since, until = wanted.received
         self._parameters = {"job": job_key, "since": since, "until": until, **_columns(wanted.stretches)}
 
+    def read_short(self, series: Mapping[int, Series]) -> list[int]:
+        """Fill in the metrics that have no more points than wanted, of two at a step the later; the ids of the rest."""
+        long: list[int] = []
+        for row in list(self._rows(_AT_MOST, metrics=list(series), most=self._wanted.max_points)):
+            steps = _unpacked(row.steps, "q")
+            if len(steps) > self._wanted.max_points:
+                long.append(row.metric)
+            else:
+                self._fill(series[row.metric], row.metric, steps, _unpacked(row.values, "d"))
+        return long
+
+    def _fill(self, found: Series, metric: int, steps: list[int], values: list[Any]) -> None:
+        if isfinite(sum(values)) and all(map(lt, steps, steps[1:])):
+            found.steps, found.values = steps, values
+            return
+        odd = dict(map(tuple, self._rows(_ODD, metrics=[metric])))
+        for step, value in sorted(zip(steps, values, strict=True), key=itemgetter(0)):
+            found.add(step, *((None, odd[step]) if isnan(value) else (value, None)))
+
     def extents(self, metrics: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """First and last step of each metric that has any."""
-        return {row.metric: (row.first, row.last) for row in self._rows(_EXTENT, metrics=metrics)}
-
-    def with_more_points(self, metrics: Sequence[int]) -> list[int]:
-        """The metrics that have more points than wanted."""
-        return [row.metric for row in self._rows(_MORE_THAN, metrics=metrics, most=self._wanted.max_points)]
-
-    def read_whole(self, series: Mapping[int, Series]) -> None:
-        """Fill in every point; of two at the same step the later wins."""
-        for row in self._rows(_ALL, metrics=list(series)) if series else ():
-            found, steps, values = series[row.metric], _unpacked(row.steps, "q"), _unpacked(row.values, "d")
-            if not row.odd and all(map(lt, steps, steps[1:])):
-                found.steps, found.values = steps, values
-                continue
-            odd = dict(map(tuple, self._rows(_ODD, metrics=[row.metric])))
-            for step, value in sorted(zip(steps, values, strict=True), key=itemgetter(0)):
-                found.add(step, *((None, odd[step]) if isnan(value) else (value, None)))
+        """First and last step of each metric that has any, to within a bucket."""
+        stretches = self._wanted.stretches
+        lowest, highest = min(each.first for each in stretches), max(each.last for each in stretches)
+        statement = EXTENTS.format(weeks=self._weeks)
+        rows = self._rows(statement, metrics=metrics, **_columns(touched(stretches), "whole_"))
+        return {row.metric: (max(lowest, row.first * STEPS), min(highest, (row.last + 1) * STEPS - 1)) for row in rows}
 
     def read_thinned(self, series: Mapping[int, Series], extents: Mapping[int, tuple[int, int]]) -> None:
         """Fill in the extremes of each bucket: at most half as many buckets as points are wanted."""
@@ -164,8 +163,8 @@ class _Reader:
         folded = {m: aligned(*extents[m], most) for m in extents if m not in narrow}
         if folded:
             whole, edges = cut(self._wanted.stretches)
-            live = "" if self._wanted.include_archived else LIVE_WEEKS
-            parts = FOLDED.format(weeks=live) + (" UNION ALL " + _RAW.format(points=self._points) if edges else "")
+            cut_off = f" UNION ALL {_RAW.format(points=self._points)}" if edges else ""
+            parts = FOLDED.format(weeks=self._weeks) + cut_off
             self._read_buckets(series, parts, folded, **_columns(edges), **_columns(whole, "whole_"))
 
     def _read_buckets(
@@ -175,12 +174,21 @@ class _Reader:
         rows = self._rows(
             _BUCKETS.replace("{parts}", parts), metrics=list(grid), origins=origins, widths=widths, **parameters
         )
-        for metric, low, low_step, high, high_step, odd_step, nonfinite in rows:
-            points = [] if low is None else [(low_step, low, None), (high_step, high, None)]
-            if odd_step is not None:
-                points.append((odd_step, None, nonfinite))
-            for point in sorted(points, key=itemgetter(0)):
-                series[metric].add(*point)
+        for row in rows:
+            found = series[row.metric]
+            steps = _unpacked(row.low_steps, "q") + _unpacked(row.high_steps, "q")
+            values = _unpacked(row.lows, "d") + _unpacked(row.highs, "d")
+            # buckets do not overlap, so this sorts within each
+            extremes = sorted(zip(steps, values, strict=True))
+            if not row.odd_steps:
+                points = dict(extremes)
+                found.steps, found.values = list(points), list(points.values())
+                continue
+            kinds = zip(row.odd_steps, row.kinds, strict=True)
+            odd: list[tuple[int, float | None, int | None]] = [(step, None, kind) for step, kind in kinds]
+            # a bucket without a finite value has no extremes
+            for point in sorted([*((s, v, None) for s, v in extremes if not isnan(v)), *odd], key=itemgetter(0)):
+                found.add(*point)
 
     def _rows(self, statement: str, **parameters: object) -> Iterable[Any]:
         complete = statement.replace("{points}", self._points)
@@ -190,13 +198,16 @@ class _Reader:
 @cache
 def _parsed(statement: str) -> TextClause:
     """There are a handful of them; looking for the parameters takes longer than some of them run."""
-    return text(statement)
+    return text(statement).execution_options(binary=True)
 
 
-def _unpacked(packed: bytes, code: str) -> list[Any]:
-    """The elements, all of 8 bytes and none null, of an array that Postgres sent in its binary format."""
-    count = (len(packed) - _ARRAY_HEAD_BYTES) // _ELEMENT_BYTES
-    return list(unpack_from(">" + f"4x{code}" * count, packed, _ARRAY_HEAD_BYTES))
+def _unpacked(packed: bytes, code: Literal["q", "d"]) -> list[Any]:
+    """Numbers of 8 bytes as Postgres sends them, highest byte first."""
+    numbers = array(code)
+    numbers.frombytes(packed)
+    if byteorder == "little":
+        numbers.byteswap()
+    return numbers.tolist()
 
 
 def _columns(stretches: Sequence[Stretch], prefix: str = "") -> dict[str, list[int]]:
