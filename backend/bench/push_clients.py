@@ -83,7 +83,8 @@ class LoadClient:
             raise ValueError(answer["error"])
         if self._stream is not None:
             self._note(self._stream.snapshot(self._channel, answer["snapshot"], answer["reset"]))
-            await self._catch_up(session, url)
+            if self._stream.behind:
+                await self._catch_up(self._stream, session, url)
         self.ready.set()
         if self._lost_at is not None:
             self._load.away_seconds.append(time.monotonic() - self._lost_at)
@@ -101,7 +102,8 @@ class LoadClient:
                 await socket.send_str("3")
             elif message.data.startswith("42"):
                 self._hear(json.loads(message.data[2:])[1])
-                await self._catch_up(session, url)
+                if self._stream is not None and self._stream.behind:
+                    await self._catch_up(self._stream, session, url)
 
     def _hear(self, payload: dict[str, Any]) -> None:
         self._load.heard += 1
@@ -110,15 +112,14 @@ class LoadClient:
         else:
             self._load.delays_ms.append((time.time() - payload["at"]) * 1e3)
 
-    async def _catch_up(self, session: aiohttp.ClientSession, url: str) -> None:
+    async def _catch_up(self, stream: LogStream, session: aiohttp.ClientSession, url: str) -> None:
         async def get(path: str, **query: Any) -> Any:
             headers = {"Authorization": f"Bearer {self._token}"}
             async with session.get(f"{url}/api/v1{path}", params=query, headers=headers) as response:
                 response.raise_for_status()
                 return await response.json()
 
-        if self._stream is not None and self._stream.behind:
-            self._note([told async for told in self._stream.read(get, polled=False)])
+        self._note([told async for told in stream.read(get, polled=False)])
 
     def _note(self, told: Iterable[Any]) -> None:
         self._told.extend(line["no"] for line in told if not isinstance(line, Reset))
