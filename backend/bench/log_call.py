@@ -70,11 +70,13 @@ def records_after_kill() -> int:
 
 
 def main() -> int:
-    ours = measure("headway", Path(sys.executable))
+    python = Path(sys.executable)
+    ours = measure("headway", python, "spread")
     print("µs on the calling thread for one call with 5 scalars, the quietest of 3 rounds (lower is better)\n")
     print(f"{'':<24}{'burst p50':>12}{'burst p99':>12}{'paced p50':>12}{'paced p99':>12}")
-    print(row("Headway log(i, loss=x)", ours))
-    print(row("Headway log(i, **row)", measure("headway", Path(sys.executable), "dict")))
+    print(row("an empty call", measure("headway", python, "empty")))
+    print(row("Headway log(i, **row)", ours))
+    print(row("Headway log(i, loss=x)", measure("headway", python, "named")))
     print(row("trackio", measure("trackio", PEERS_PYTHON)))
     print(row("TensorBoard", measure("tensorboard", PEERS_PYTHON)))
     kept = records_after_kill()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from measure import NAMES, Scalars, report
+from measure import Scalars, report
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -14,7 +14,7 @@ writer = EventFileWriter(sys.argv[1])
 
 
 def call(step: int, row: Scalars) -> None:
-    for name, value in zip(NAMES, row, strict=True):
+    for name, value in row.items():
         summary = Summary(value=[Summary.Value(tag=name, simple_value=value)])
         writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
 

@@ -48,6 +48,8 @@ class SpoolWriter:
         self._layouts = Layouts(segment_bytes // 2)
         self._packers: dict[Names, Packer] = {}  # those whose LAYOUT record stands in the current segment
         self._find = self._packers.get
+        self._usual: Names = ()  # those prepared last: a loop logs the same names over and over, and comparing them
+        self._usual_packer = _UNKNOWN  # is cheaper than looking them up
         self._rule = self._announced = KEEP_ALL
         self._refused = ""  # why the last reservation failed
         self._calls = 0
@@ -65,7 +67,7 @@ class SpoolWriter:
         """
         names = tuple(metrics)
         with self._lock:
-            pack, head, size = self._find(names, _UNKNOWN)
+            pack, head, size = self._usual_packer if names == self._usual else self._find(names, _UNKNOWN)
             position = self._position
             end = position + size
             if end > self._metrics_end:
@@ -154,6 +156,7 @@ class SpoolWriter:
         if names not in self._packers:
             self._append(layout.definition)
             self._packers[names] = layout.packer
+            self._usual, self._usual_packer = names, layout.packer
         return layout.packer
 
     def _place(self, record: bytes) -> bool:
@@ -205,6 +208,7 @@ class SpoolWriter:
         full, position, sequence = self._map, self._position, self._sequence
         following.begin(sequence + 1)
         self._packers.clear()
+        self._usual_packer = _UNKNOWN
         self._segment, self._map, self._next = following, following.map, None
         self._position, self._sequence = HEADER.size, sequence + 1
         self._others += 1

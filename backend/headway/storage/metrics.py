@@ -63,7 +63,8 @@ def append(
         copy.write(copy_format.HEADER)
         for group in rows:
             metrics = [ids[name] for name in group.names]
-            copy.write(copy_format.packed(group, metrics, job_key, attempt, received_at))
+            for block in copy_format.packed(group, metrics, job_key, attempt, received_at):
+                copy.write(block)
         copy.write(copy_format.TRAILER)
     buckets.fold(connection, job_key, attempt, rows, ids, received_at)
 
