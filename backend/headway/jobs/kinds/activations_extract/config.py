@@ -7,13 +7,14 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from headway.jobs.kind import KindConfig, artifact_input
+from headway.jobs.uploads import MODEL_FILES
 from headway.ml.activations.places import HookName, Place, StoredDtype
 
 
 class ActivationsExtractConfig(KindConfig):
     """Which model, which tokens, which places, how they are stored."""
 
-    model: str = artifact_input("model", title="Model", description="The model to run.")
+    model: str = artifact_input("model", title="Model", description="The model to run.", upload=MODEL_FILES)
     tokens: str = artifact_input("tokens", title="Tokens", description="Tokens made with this model's tokenizer.")
     layers: list[Annotated[int, Field(ge=0, le=1000)]] = Field(
         default=[3],
