@@ -12,11 +12,13 @@ from urllib.parse import urlsplit, urlunsplit
 
 import redis
 import structlog
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from sqlalchemy import Engine
 
 from headway.errors import FieldProblem, SettingsError
 from headway.realtime.channels import Message
-from headway.realtime.publisher import REDIS_TIMEOUT_SECONDS, Emitter, Publisher
+from headway.realtime.publisher import REDIS_TIMEOUT_SECONDS, Emitter, Publisher, RedisEmitter
 from headway.settings import Settings
 from headway.storage.engine import make_engine
 from headway.storage.identity import database_id
@@ -185,7 +187,11 @@ def push_topic(engine: Engine) -> str:
 
 
 def _make_emitter(url: str, engine: Engine) -> Emitter:
-    import socketio
-
-    options = {"socket_timeout": REDIS_TIMEOUT_SECONDS, "socket_connect_timeout": REDIS_TIMEOUT_SECONDS}
-    return socketio.RedisManager(url, push_topic(engine), write_only=True, redis_options=options)
+    client = redis.Redis.from_url(
+        url,
+        socket_timeout=REDIS_TIMEOUT_SECONDS,
+        socket_connect_timeout=REDIS_TIMEOUT_SECONDS,
+        # once more, for a connection that Redis' restart had ended; who waits longer holds up what comes after
+        retry=Retry(NoBackoff(), 1),
+    )
+    return RedisEmitter(client, push_topic(engine))

@@ -7,6 +7,7 @@ the clients: snapshots by revision, metrics and logs by their cursor.
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections import deque
@@ -14,6 +15,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import structlog
+from redis import Redis
 
 from headway.realtime.channels import Message
 
@@ -25,11 +27,24 @@ log = structlog.get_logger(__name__)
 
 
 class Emitter(Protocol):
-    """What sends one event to a room; python-socketio's managers do."""
+    """What sends one event to a room."""
 
     def emit(self, event: str, data: Any, *, room: str) -> None:
-        """Send `data` to everybody in `room`."""
+        """Send `data` to everybody in `room`. Raises what its way raises."""
         ...
+
+
+class RedisEmitter:
+    """Tells all instances, as python-socketio's managers do; but theirs loses in silence, and logs twice each loss."""
+
+    def __init__(self, redis: Redis, topic: str) -> None:
+        self._redis = redis
+        self._topic = topic
+
+    def emit(self, event: str, data: Any, *, room: str) -> None:
+        """Send `data` to everybody in `room`. Raises RedisError when Redis cannot be reached."""
+        message = {"method": "emit", "event": event, "data": [data], "namespace": "/", "room": room}
+        self._redis.publish(self._topic, json.dumps(message))
 
 
 class Publisher:
@@ -47,6 +62,7 @@ class Publisher:
         self._newest: dict[tuple[str, str], Message] = {}
         self._sent_at: dict[str, float] = {}
         self._closing = False
+        self._lost = 0
         self._thread = threading.Thread(target=self._run, name="headway-publisher", daemon=True)
         self._thread.start()
 
@@ -112,4 +128,11 @@ class Publisher:
             self._emitter = self._emitter or self._make_emitter()
             self._emitter.emit(message.event, dict(message.payload), room=message.channel)
         except Exception as error:
-            log.warning("push failed", channel=message.channel, error=str(error))
+            # told once: while Redis is away every push is lost
+            if not self._lost:
+                log.warning("pushes are lost", channel=message.channel, error=str(error))
+            self._lost += 1
+        else:
+            if self._lost:
+                log.info("pushes flow again", lost=self._lost)
+                self._lost = 0

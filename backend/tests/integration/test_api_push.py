@@ -17,12 +17,17 @@ import httpx
 import psycopg
 import pytest
 import socketio
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from socketio.exceptions import ConnectionError as RefusedError
+from structlog.testing import capture_logs
 
 from headway.local import postgres, valkey
 from headway.local.folders import prepare_data_dir
 from headway.realtime import server as push
 from headway.realtime.channels import Message
+from headway.realtime.publisher import Publisher, RedisEmitter
 from headway.storage.migrate import upgrade
 from tests.installation import wait_until
 from tests.integration.api_server import Server, make_settings, serving
@@ -398,6 +403,20 @@ def test_instance_that_cannot_hear_sends_its_clients_to_polling_and_takes_them_b
         with serving(settings) as other:
             # hung, which is worse than dead: connections stay open
             run(lose(other, lambda: process.send_signal(signal.SIGSTOP), lambda: process.send_signal(signal.SIGCONT)))
+
+
+def test_pushes_lost_while_redis_is_away_are_logged_once() -> None:
+    with own_redis() as (url, redis_command, log), capture_logs() as told:
+        publisher = Publisher(lambda: RedisEmitter(Redis.from_url(url, retry=Retry(NoBackoff(), 1)), "topic"), 0)
+        news = Message("operations", "job:changed", {}, replaces=False)
+        publisher.publish([news] * 50)
+        wait_until(lambda: told, what="the first loss")
+        with running(redis_command, signal.SIGTERM, log):
+            valkey.wait_ready(url)
+            publisher.publish([news])
+            publisher.close()
+    assert [entry["event"] for entry in told] == ["pushes are lost", "pushes flow again"]
+    assert 1 <= told[1]["lost"] <= 50
 
 
 def test_installations_on_one_redis_do_not_hear_each_other(
