@@ -10,7 +10,6 @@ which a later attempt went on) is read point by point.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
 from datetime import date, datetime
 from itertools import groupby
 from typing import NamedTuple
@@ -100,8 +99,7 @@ def aligned(first: int, last: int, most: int) -> tuple[int, int]:
     return begin * STEPS, ((end - begin) // most + 1) * STEPS
 
 
-@dataclass(frozen=True, slots=True)
-class Extremes:
+class Extremes(NamedTuple):
     """What a drain brings to one bucket of one metric; `finite` values with their `total`, times in Unix seconds."""
 
     metric: int
@@ -133,8 +131,8 @@ def fold(
         found[key] = _together(found[key], each) if key in found else each
     if not found:
         return
-    columns = zip(*(astuple(each) for each in found.values()), strict=True)
-    values = {name: list(column) for name, column in zip(Extremes.__slots__, columns, strict=True)}
+    columns = zip(*found.values(), strict=True)
+    values = {name: list(column) for name, column in zip(Extremes._fields, columns, strict=True)}
     week: date = week_start(received_at).date()
     connection.execute(_FOLD, {"job": job_key, "attempt": attempt, "week": week, **values})
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import Connection, text
 
@@ -56,8 +56,7 @@ GROUP BY 2, 3, 4
 """)
 
 
-@dataclass(frozen=True, slots=True)
-class MetricSum:
+class MetricSum(NamedTuple):
     """What a drain adds: `finite` values with their `total`, least and greatest; the value at the greatest step."""
 
     phase: str
@@ -72,8 +71,8 @@ class MetricSum:
 
 def add(connection: Connection, job_key: int, attempt: int, sums: Sequence[MetricSum]) -> None:
     """Add to an attempt's sums, each phase and metric at most once. The caller's transaction makes it exactly once."""
-    columns = zip(*(astuple(each) for each in sums), strict=True)
-    values = {name: list(column) for name, column in zip(MetricSum.__slots__, columns, strict=True)}
+    columns = zip(*sums, strict=True)
+    values = {name: list(column) for name, column in zip(MetricSum._fields, columns, strict=True)}
     connection.execute(_ADD, {"job": job_key, "attempt": attempt, **values})
 
 
