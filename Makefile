@@ -5,7 +5,7 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 # In the order of what a job says: its call, the spool, Postgres, the browser; then the rest.
-BENCHES := log_call spool_decode ingest push_latency push_fanout api_start views monitor eta sae_step backtest images cluster_kill
+BENCHES := log_call counters spool_decode ingest push_latency push_fanout api_start views monitor eta sae_step backtest images cluster_kill
 NPM := cd frontend && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 DASHBOARD_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/*.ts frontend/*.json -type f 2>/dev/null)
 
@@ -20,7 +20,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export npm_config_update_notifier := false
 export NODE_USE_SYSTEM_CA := 1
 
-.PHONY: help setup demo up cluster compose-smoke test check bench bench-peers chaos clean
+.PHONY: help setup demo up cluster compose-smoke test check bench bench-peers bench-sae chaos clean
 
 help:
 	@echo "make demo    run a real study end to end, and show its progress here and in the dashboard"
@@ -30,6 +30,7 @@ help:
 	@echo "make test    all tests, backend and frontend, with their counts"
 	@echo "make check   formatting, lint, types and import rules, backend and frontend"
 	@echo "make bench   measure, and print a table a bench (make bench-peers first: other trackers beside ours)"
+	@echo "make bench-sae   SAE training beside SAELens, sparsify and dictionary_learning, and their formats both ways"
 	@echo "make chaos   the long tests that kill things"
 	@echo "make clean   remove what was installed and built (never data)"
 
@@ -64,6 +65,21 @@ bench-peers: .venv-bench/.installed
 .venv-bench/.installed: .venv/.installed
 	@$(BIN)/python -m venv .venv-bench
 	@.venv-bench/bin/python -m pip install --quiet trackio tensorboard numpy backtesting empyrical-reloaded
+	@touch $@
+
+bench-sae: .venv-bench-sae/.installed
+	@$(BIN)/python backend/bench/sae_formats.py
+	@exec $(BIN)/python backend/bench/sae_peers.py
+
+# dictionary-learning asks for an older torch than the other two: each is put in, then torch as ours is. torchvision comes
+# along for another torch, and nobody needs it.
+.venv-bench-sae/.installed: .venv/.installed
+	@echo "Installing the trainers that ours is measured beside"
+	@$(BIN)/python -m venv .venv-bench-sae
+	@.venv-bench-sae/bin/python -m pip install --quiet torch==2.13.0 sae-lens==6.54.12 eai-sparsify==1.3.3
+	@.venv-bench-sae/bin/python -m pip install --quiet dictionary-learning==0.1.0
+	@.venv-bench-sae/bin/python -m pip install --quiet torch==2.13.0
+	@.venv-bench-sae/bin/python -m pip uninstall --quiet --yes torchvision
 	@touch $@
 
 chaos: setup

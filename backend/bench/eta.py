@@ -21,7 +21,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from eta_peers import PEERS, Ours, Peer
+from eta_peers import PEERS, Ours, Peer, Told
 from eta_report import write_report
 
 from headway.domain import eta
@@ -35,6 +35,7 @@ RESOLUTION_SECONDS = 0.5
 SHAPES = ("steady", "slow-start", "periodic", "download", "uneven", "resume", "crowded")
 
 ALONE = "Headway, first of its kind"
+TOLD = "told its seconds"
 
 Typicals = Mapping[str, eta.Typical]
 
@@ -160,6 +161,7 @@ def run(traces: Sequence[Trace]) -> list[Result]:
         ours = Ours(typical)
         said = {"Headway": replay(trace, ours, typical), ALONE: replay(trace, Ours({}), {})}
         said |= {name: replay(trace, peer(), typical) for name, peer in PEERS.items()}
+        said[TOLD] = replay(trace, Told(history[trace.name]), typical)
         results.append(Result(trace, said, ours.costs))
     return results
 

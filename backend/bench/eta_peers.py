@@ -104,6 +104,26 @@ class Rich:
         return (task.remaining / task.speed if task.speed and task.remaining else None), None, None
 
 
+class Told:
+    """Told beforehand how long each phase of this very job takes, and takes its pace for even.
+
+    No forecaster can know that: where this one is wrong, the job itself is not even enough for anyone to be right.
+    """
+
+    def __init__(self, runs: Mapping[str, eta.PhaseRun]) -> None:
+        self._runs = runs
+        self._snapshot = Snapshot()
+
+    def take(self, at: float, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def left(self, at: float) -> Guess:
+        known = [
+            (self._runs[phase.spec.name], phase) for phase in self._snapshot.phases if phase.spec.name in self._runs
+        ]
+        return sum(run.seconds * min(1.0, (1 - phase.fraction) / run.part) for run, phase in known), None, None
+
+
 def share_done(snapshot: Snapshot) -> float:
     """The percent, not rounded: what a single bar over the whole job is fed."""
     return sum(phase.weight * phase.fraction for phase in snapshot.phases)
