@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from math import log10
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,8 +22,8 @@ Order = Literal["asc", "desc"]
 Place = tuple[float | str, int]
 Row = dict[str, Any]
 
-#: Upper bounds of the bins of firing densities, a quarter of a decade each.
-DENSITY_BOUNDS = tuple(10 ** (quarter / 4) for quarter in range(-27, 1))
+#: Firing densities are counted by quarter decades; what fires more seldom than the first edge is in the first bin.
+LOG10_EDGES = tuple(edge / 4 for edge in range(-28, 1))
 
 _JSON = ("summary", "top_tokens", "promoted", "suppressed", "neighbours", "histogram", "tokens", "activations")
 _KEYS: dict[Sort, str] = {
@@ -31,8 +33,9 @@ _KEYS: dict[Sort, str] = {
     "index": "f.feature",
     "label": "l.value",
 }
-_SHOWN = "sae, feature, density, max, mean, top_tokens"
-_WHOLE = f"{_SHOWN}, promoted, suppressed, neighbours, histogram"
+_OF_THESE = "WHERE sae = :sae AND feature IN (SELECT value FROM json_each(:features))"
+_WHOLE = f"SELECT * FROM features {_OF_THESE}"
+_EXAMPLES = f"SELECT * FROM examples {_OF_THESE}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +49,7 @@ class Wanted:
     sort: Sort
     order: Order
     q: str | None
-    least_density: float | None
-    most_density: float | None
+    densities: tuple[float, float]
     labelled: bool | None
     labels: Mapping[int, str]
     after: Place | None
@@ -71,30 +73,34 @@ class FeatureIndex:
 
     def sae(self, name: str) -> Row:
         """One SAE. Raises NotFoundError that names those there are."""
-        found = self._rows("SELECT * FROM saes WHERE sae = ?", name)
+        found = self._rows("SELECT * FROM saes WHERE sae = :sae", {"sae": name})
         if not found:
             names = ", ".join(row["sae"] for row in self.saes())
             raise NotFoundError(f"there is no SAE {name} in this index, which holds {names}")
         return found[0]
 
-    def densities(self, sae: str) -> tuple[int, list[int]]:
-        """How many features never fire, and how many of the others are up to each of DENSITY_BOUNDS dense."""
-        counts = [0] * len(DENSITY_BOUNDS)
-        silent = 0
+    def densities(self, sae: str) -> tuple[list[int], int]:
+        """How many features fire how often, between 10 to the LOG10_EDGES, and how many never do."""
+        bins = len(LOG10_EDGES) - 1
+        counts, never = [0] * bins, 0
         for (density,) in self._connection.execute("SELECT density FROM features WHERE sae = ?", (sae,)):
             if density > 0:
-                counts[min(bisect_right(DENSITY_BOUNDS, density), len(counts) - 1)] += 1
+                counts[min(bins, max(1, bisect_left(LOG10_EDGES, log10(density)))) - 1] += 1
             else:
-                silent += 1
-        return silent, counts
+                never += 1
+        return counts, never
 
-    def feature(self, sae: str, feature: int) -> Row:
-        """One feature whole, its examples from the strongest band to the weakest. Raises NotFoundError."""
-        found = self._rows(f"SELECT {_WHOLE} FROM features WHERE sae = ? AND feature = ?", sae, feature)
-        if not found:
-            raise NotFoundError(f"there is no feature {feature} of {sae} in this index")
-        examples = self._rows("SELECT * FROM examples WHERE sae = ? AND feature = ? ORDER BY rank", sae, feature)
-        return found[0] | {"examples": sorted(examples, key=lambda example: BANDS.index(example["band"]))}
+    def whole(self, sae: str, features: Sequence[int]) -> list[Row]:
+        """Features whole, their examples from the strongest band to the weakest. Raises NotFoundError."""
+        named = {"sae": sae, "features": json.dumps(list(features))}
+        rows = {row["feature"]: row for row in self._rows(_WHOLE, named)}
+        for feature in features:
+            if feature not in rows:
+                raise NotFoundError(f"there is no feature {feature} of {sae} in this index")
+        examples: dict[int, list[Row]] = defaultdict(list)
+        for example in sorted(self._rows(_EXAMPLES, named), key=lambda row: (BANDS.index(row["band"]), row["rank"])):
+            examples[example["feature"]].append(example)
+        return [rows[feature] | {"examples": examples[feature]} for feature in features]
 
     def features(self, wanted: Wanted) -> tuple[list[Row], list[Place]]:
         """A page of features, and the place of each."""
@@ -109,7 +115,8 @@ class FeatureIndex:
                 SELECT f.feature AS no, {key} AS key FROM {source} WHERE {where}
                 ORDER BY {key} {wanted.order}, f.feature {wanted.order} LIMIT :limit
             )
-            SELECT {_SHOWN}, key FROM page CROSS JOIN features ON sae = :sae AND feature = no
+            SELECT feature, density, max, mean, top_tokens, key
+            FROM page CROSS JOIN features ON sae = :sae AND feature = no
             ORDER BY key {wanted.order}, feature {wanted.order}
         """
         rows = self._rows(statement, values | {"limit": wanted.limit})
@@ -122,7 +129,8 @@ class FeatureIndex:
 
     def _conditions(self, wanted: Wanted) -> tuple[str, str, Row]:
         """FROM, WHERE and their values."""
-        source, where, values = "features f", ["f.sae = :sae"], {"sae": wanted.sae}
+        values: Row = {"sae": wanted.sae}
+        source, where = "features f", ["f.sae = :sae"]
         # `+` leaves the order's own index in use: each of its rows is looked up in the set, instead of sorting the set
         feature = "f.feature" if wanted.sort == "index" else "+f.feature"
         if wanted.sort == "label":
@@ -131,10 +139,12 @@ class FeatureIndex:
         elif wanted.labelled is not None:
             where.append(f"{feature} {'' if wanted.labelled else 'NOT '}IN (SELECT value FROM json_each(:labelled))")
             values["labelled"] = json.dumps(list(wanted.labels))
-        for name, operator, bound in (("least", ">=", wanted.least_density), ("most", "<=", wanted.most_density)):
-            if bound is not None:
-                where.append(f"f.density {operator} :{name}")
-                values[name] = bound
+        if wanted.densities != (0, 1):
+            within = "f.density BETWEEN :least AND :most"
+            # in another order each row would be read for its density: the index of densities names those that fit
+            fitting = f"{feature} IN (SELECT f.feature FROM features f WHERE f.sae = :sae AND {within})"
+            where.append(within if wanted.sort == "density" else fitting)
+            values["least"], values["most"] = wanted.densities
         if wanted.q is not None:
             found, searched = self._search(wanted.sae, wanted.q, wanted.labels)
             where.append(f"{feature} IN ({found})")
@@ -148,7 +158,8 @@ class FeatureIndex:
         named = [feature for feature, label in labels.items() if folded in label.casefold()]
         if q.isdecimal():
             named.append(int(q))
-        statement, values = "SELECT value FROM json_each(:named)", {"named": json.dumps(named)}
+        statement = "SELECT value FROM json_each(:named)"
+        values: Row = {"named": json.dumps(named)}
         words = re.findall(r"\w+", q)
         if not words:
             return statement, values
@@ -158,13 +169,12 @@ class FeatureIndex:
         of_texts = "SELECT rowid - :first FROM texts WHERE texts MATCH :match AND rowid >= :first AND rowid < :next"
         return f"{statement} UNION ALL {of_texts}", values
 
-    def _rows(self, statement: str, *values: Any) -> list[Row]:
-        parameters = values[0] if values and isinstance(values[0], dict) else values
-        return [_decoded(row) for row in self._connection.execute(statement, parameters)]
+    def _rows(self, statement: str, values: Mapping[str, Any] | None = None) -> list[Row]:
+        return [_decoded(row) for row in self._connection.execute(statement, values or {})]
 
 
 @contextmanager
-def open_index(file: Path) -> Iterator[FeatureIndex]:
+def open_index(file: Path) -> Generator[FeatureIndex]:
     """Open an index to read it. Raises ConflictError for a file that is none, or of another version."""
     try:
         with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
@@ -179,4 +189,5 @@ def open_index(file: Path) -> Iterator[FeatureIndex]:
 
 def _decoded(row: sqlite3.Row) -> Row:
     values = dict(zip(row.keys(), row, strict=True))
-    return values | {key: json.loads(values[key]) for key in _JSON if values.get(key) is not None}
+    # `tokens` is a document of an example, and a plain count of an SAE
+    return values | {key: json.loads(values[key]) for key in _JSON if isinstance(values.get(key), str)}

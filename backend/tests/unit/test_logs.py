@@ -146,4 +146,9 @@ def test_console_format_hides_as_well(capsys: pytest.CaptureFixture[str]) -> Non
 
 
 def test_secrets_are_those_of_the_settings() -> None:
-    assert set(secrets_of(settings())) == {TOKEN, "hf_secret_value_of_mine"}
+    labelling = {
+        "headway_label_endpoint": "http://l/v1",
+        "headway_label_model": "m",
+        "headway_label_token": "of labels",
+    }
+    assert set(secrets_of(settings(**labelling))) == {TOKEN, "hf_secret_value_of_mine", "of labels"}
