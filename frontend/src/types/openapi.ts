@@ -273,7 +273,8 @@ export interface paths {
         get: operations["get_artifacts_artifact_id"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Delete an artifact that nothing refers to, with its files */
+        delete: operations["delete_artifacts_artifact_id"];
         options?: never;
         head?: never;
         patch?: never;
@@ -341,6 +342,178 @@ export interface paths {
         get: operations["get_checkpoints_checkpoint_id_file"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/{artifact_id}/feature-index": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The SAEs of a feature index, if it lies on this instance's host */
+        get: operations["get_artifacts_artifact_id_feature_index"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/{artifact_id}/features": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List, search and sort the features of an SAE */
+        get: operations["get_artifacts_artifact_id_features"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/{artifact_id}/features/{sae}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Histogram of the firing densities of an SAE's features */
+        get: operations["get_artifacts_artifact_id_features_sae"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/{artifact_id}/features/{sae}/{feature}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Read a feature: examples by band, tokens, logit lens, neighbours */
+        get: operations["get_artifacts_artifact_id_features_sae_feature"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/{artifact_id}/features/{sae}/{feature}/label": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Label a feature by hand */
+        put: operations["put_artifacts_artifact_id_features_sae_feature_label"];
+        post?: never;
+        /** Take a feature's label away */
+        delete: operations["delete_artifacts_artifact_id_features_sae_feature_label"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/artifacts/{artifact_id}/features/{sae}/labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Let the model of HEADWAY_LABEL_ENDPOINT label features; what a person labelled stays */
+        post: operations["post_artifacts_artifact_id_features_sae_labels"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Announce files to upload; answers where to send them */
+        post: operations["post_uploads"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads/{upload_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** How much of each file has arrived */
+        get: operations["get_uploads_upload_id"];
+        put?: never;
+        post?: never;
+        /** Give an unfinished upload up */
+        delete: operations["delete_uploads_upload_id"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads/{upload_id}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Send bytes of a file (the body as it is), from where it has arrived; at most part_bytes of them */
+        put: operations["put_uploads_upload_id_file"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/uploads/{upload_id}/finish": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Check what has arrived and make it an artifact that is ready */
+        post: operations["post_uploads_upload_id_finish"];
         delete?: never;
         options?: never;
         head?: never;
@@ -917,6 +1090,16 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
+         * AcceptedView
+         * @description Which files a person may bring for a field: glob patterns of their names, and whether a folder of them.
+         */
+        AcceptedView: {
+            /** Patterns */
+            patterns: string[];
+            /** Folder */
+            folder: boolean;
+        };
+        /**
          * AdviceView
          * @description What to change for the retry.
          */
@@ -941,6 +1124,40 @@ export interface components {
             archived_rows: number;
             /** Bytes */
             bytes: number;
+        };
+        /**
+         * AnnouncedFile
+         * @description A file to come.
+         */
+        AnnouncedFile: {
+            /**
+             * Path
+             * @description Its name, with `/` where it lies in a folder.
+             */
+            path: string;
+            /**
+             * Bytes
+             * @description Its size.
+             */
+            bytes: number;
+            /**
+             * Sha256
+             * @description What it must hash to; not checked if left out.
+             * @default null
+             */
+            sha256: string | null;
+        };
+        /**
+         * ArrivingFile
+         * @description How far a file has arrived.
+         */
+        ArrivingFile: {
+            /** Path */
+            path: string;
+            /** Bytes */
+            bytes: number;
+            /** Received */
+            received: number;
         };
         /**
          * ArtifactPage
@@ -1285,6 +1502,20 @@ export interface components {
             delivered_at: string | null;
         };
         /**
+         * DensitiesView
+         * @description How many features of an SAE fire how often: `counts` between 10 to the `log10_edges`, and how many `never` do.
+         */
+        DensitiesView: {
+            /** Sae */
+            sae: string;
+            /** Log10 Edges */
+            log10_edges: number[];
+            /** Counts */
+            counts: number[];
+            /** Never */
+            never: number;
+        };
+        /**
          * ErrorView
          * @description Why a job failed.
          */
@@ -1322,6 +1553,30 @@ export interface components {
             next: number;
         };
         /**
+         * ExampleView
+         * @description A place where a feature fires: tokens around the peak, which is at `position`, each with its activation.
+         *
+         *     `band` is `top` for the strongest, then `q3` to `q0` for the quarters from its maximum down to 0.
+         */
+        ExampleView: {
+            /** Band */
+            band: string;
+            /** Rank */
+            rank: number;
+            /** Document */
+            document: number | null;
+            /** Context */
+            context: number;
+            /** Position */
+            position: number;
+            /** Activation */
+            activation: number;
+            /** Tokens */
+            tokens: string[];
+            /** Activations */
+            activations: number[];
+        };
+        /**
          * FailureView
          * @description A job that failed within a day.
          */
@@ -1338,6 +1593,56 @@ export interface components {
             message: string;
             /** Finished At */
             finished_at: string;
+        };
+        /**
+         * FeatureIndexView
+         * @description What an index holds; `labeller` is the model that labels features when asked to, null if there is none.
+         */
+        FeatureIndexView: {
+            /** Id */
+            id: string;
+            /** Meta */
+            meta: {
+                [key: string]: unknown;
+            };
+            /** Saes */
+            saes: components["schemas"]["IndexedSaeView"][];
+            /** Labeller */
+            labeller: string | null;
+        };
+        /**
+         * FeatureView
+         * @description A feature at a glance. `density` is the share of tokens on which it fires; `max` and `mean` are over those.
+         *
+         *     `top_tokens` are those it fires on most, each with its share of all activation.
+         */
+        FeatureView: {
+            /** Feature */
+            feature: number;
+            /** Density */
+            density: number;
+            /** Max */
+            max: number;
+            /** Mean */
+            mean: number;
+            /** Top Tokens */
+            top_tokens: [
+                string,
+                number
+            ][];
+            label: components["schemas"]["LabelView"] | null;
+        };
+        /**
+         * FeaturesPage
+         * @description A page of features; the first one tells how many there are on all pages.
+         */
+        FeaturesPage: {
+            /** Items */
+            items: components["schemas"]["FeatureView"][];
+            /** Next Cursor */
+            next_cursor: string | null;
+            /** Total */
+            total: number | null;
         };
         /**
          * FieldError
@@ -1531,6 +1836,38 @@ export interface components {
             items: components["schemas"]["HostView"][];
         };
         /**
+         * IndexedSaeView
+         * @description An SAE in an index: `alive` features fire at least once in `tokens`, `dense` ones on over a tenth of them.
+         *
+         *     `labelled` features have a label; `summary` is what the SAE's maker said of it.
+         */
+        IndexedSaeView: {
+            /** Sae */
+            sae: string;
+            /** Layer */
+            layer: number;
+            /** Hook */
+            hook: string;
+            /** Architecture */
+            architecture: string;
+            /** D In */
+            d_in: number;
+            /** D Sae */
+            d_sae: number;
+            /** Alive */
+            alive: number;
+            /** Dense */
+            dense: number;
+            /** Tokens */
+            tokens: number;
+            /** Labelled */
+            labelled: number;
+            /** Summary */
+            summary: {
+                [key: string]: unknown;
+            };
+        };
+        /**
          * InputView
          * @description A config field that names an artifact.
          */
@@ -1543,6 +1880,7 @@ export interface components {
             title: string;
             /** Optional */
             optional: boolean;
+            upload: components["schemas"]["AcceptedView"] | null;
         };
         /**
          * JobPage
@@ -1747,6 +2085,31 @@ export interface components {
             items: components["schemas"]["KindView"][];
         };
         /**
+         * LabelRequest
+         * @description What to call a feature.
+         */
+        LabelRequest: {
+            /** Label */
+            label: string;
+        };
+        /**
+         * LabelView
+         * @description What a feature is called: by a person's `hand`, or by a `model`; `author` names the token or the model.
+         */
+        LabelView: {
+            /** Label */
+            label: string;
+            /**
+             * Source
+             * @enum {string}
+             */
+            source: "hand" | "model";
+            /** Author */
+            author: string;
+            /** At */
+            at: string;
+        };
+        /**
          * LayerView
          * @description What an attempt logged beyond the step from which the next one went on.
          */
@@ -1832,6 +2195,45 @@ export interface components {
             cursor: {
                 [key: string]: number;
             };
+        };
+        /**
+         * ModelLabelView
+         * @description What a feature is called now, or why the model gave it no label.
+         */
+        ModelLabelView: {
+            /** Feature */
+            feature: number;
+            label: components["schemas"]["LabelView"] | null;
+            /** Error */
+            error: string | null;
+        };
+        /**
+         * ModelLabelsRequest
+         * @description Which features the model shall label; what a person labelled stays as it is.
+         */
+        ModelLabelsRequest: {
+            /** Features */
+            features: number[];
+        };
+        /**
+         * ModelLabelsView
+         * @description In the order asked for.
+         */
+        ModelLabelsView: {
+            /** Items */
+            items: components["schemas"]["ModelLabelView"][];
+        };
+        /**
+         * NeighbourView
+         * @description A feature with a similar decoder row.
+         */
+        NeighbourView: {
+            /** Feature */
+            feature: number;
+            /** Cosine */
+            cosine: number;
+            /** Label */
+            label: string | null;
         };
         /**
          * NewTokenView
@@ -2101,10 +2503,10 @@ export interface components {
             advised: boolean;
         };
         /**
-         * RunPointView
-         * @description Where a run stood at a time (Unix seconds).
+         * RunPoint
+         * @description Where a run stood at a time (Unix seconds). A plain dictionary: a history has up to a thousand of them.
          */
-        RunPointView: {
+        RunPoint: {
             /** Timestamp */
             timestamp: number;
             /** Phase */
@@ -2132,7 +2534,7 @@ export interface components {
             /** Run Id */
             run_id: string;
             /** Progress History */
-            progress_history: components["schemas"]["RunPointView"][];
+            progress_history: components["schemas"]["RunPoint"][];
             /**
              * Aggregates
              * @default null
@@ -2646,6 +3048,47 @@ export interface components {
             phases: components["schemas"]["SessionPhasesView"];
         };
         /**
+         * UploadRequest
+         * @description What a client wants to send.
+         */
+        UploadRequest: {
+            /**
+             * Type
+             * @description The type of the artifact: one that an input of a kind takes as an upload.
+             */
+            type: string;
+            /**
+             * Name
+             * @description How it is called; its first file if left out.
+             * @default null
+             */
+            name: string | null;
+            /** Files */
+            files: components["schemas"]["AnnouncedFile"][];
+        };
+        /**
+         * UploadView
+         * @description An upload: `receiving` until it is finished, then the artifact of the same id is `ready`.
+         */
+        UploadView: {
+            /** Id */
+            id: string;
+            /** Type */
+            type: string;
+            /** Name */
+            name: string;
+            /** State */
+            state: string;
+            /** Bytes */
+            bytes: number;
+            /** Received */
+            received: number;
+            /** Part Bytes */
+            part_bytes: number;
+            /** Files */
+            files: components["schemas"]["ArrivingFile"][];
+        };
+        /**
          * UserView
          * @description A job that has a GPU.
          */
@@ -2812,6 +3255,46 @@ export interface components {
             results: {
                 [key: string]: unknown;
             };
+        };
+        /**
+         * WholeFeatureView
+         * @description All that is known of a feature. `histogram` counts tokens by activation, in equal bins from 0 to `max`.
+         *
+         *     `promoted` and `suppressed` tokens come with their logit, by the logit lens; null where the model has none.
+         */
+        WholeFeatureView: {
+            /** Feature */
+            feature: number;
+            /** Density */
+            density: number;
+            /** Max */
+            max: number;
+            /** Mean */
+            mean: number;
+            /** Top Tokens */
+            top_tokens: [
+                string,
+                number
+            ][];
+            label: components["schemas"]["LabelView"] | null;
+            /** Sae */
+            sae: string;
+            /** Promoted */
+            promoted: [
+                string,
+                number
+            ][] | null;
+            /** Suppressed */
+            suppressed: [
+                string,
+                number
+            ][] | null;
+            /** Neighbours */
+            neighbours: components["schemas"]["NeighbourView"][];
+            /** Histogram */
+            histogram: number[];
+            /** Examples */
+            examples: components["schemas"]["ExampleView"][];
         };
         /**
          * WorkerView
@@ -3393,6 +3876,7 @@ export interface operations {
                 type?: string | null;
                 state?: ("pending" | "ready" | "failed") | null;
                 q?: string | null;
+                made_from?: string | null;
                 cursor?: string | null;
                 limit?: number;
             };
@@ -3441,6 +3925,35 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ArtifactView"];
                 };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_artifacts_artifact_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                artifact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description What went wrong */
             default: {
@@ -3565,6 +4078,409 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_artifacts_artifact_id_feature_index: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                artifact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeatureIndexView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_artifacts_artifact_id_features: {
+        parameters: {
+            query: {
+                sae: string;
+                sort?: "density" | "max" | "mean" | "index" | "label";
+                order?: ("asc" | "desc") | null;
+                q?: string | null;
+                min_density?: number;
+                max_density?: number;
+                labelled?: boolean | null;
+                cursor?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                artifact_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FeaturesPage"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_artifacts_artifact_id_features_sae: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                artifact_id: string;
+                sae: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DensitiesView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_artifacts_artifact_id_features_sae_feature: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                artifact_id: string;
+                sae: string;
+                feature: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WholeFeatureView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_artifacts_artifact_id_features_sae_feature_label: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                artifact_id: string;
+                sae: string;
+                feature: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LabelView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_artifacts_artifact_id_features_sae_feature_label: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                artifact_id: string;
+                sae: string;
+                feature: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_artifacts_artifact_id_features_sae_labels: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                artifact_id: string;
+                sae: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ModelLabelsRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ModelLabelsView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_uploads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UploadRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_uploads_upload_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_uploads_upload_id: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_uploads_upload_id_file: {
+        parameters: {
+            query: {
+                path: string;
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArrivingFile"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_uploads_upload_id_finish: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtifactView"];
+                };
             };
             /** @description What went wrong */
             default: {

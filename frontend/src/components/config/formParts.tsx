@@ -1,4 +1,4 @@
-import { Button, Checkbox, Select, TagsInput, TextInput } from "@mantine/core";
+import { Button, Checkbox, TagsInput, TextInput } from "@mantine/core";
 import {
   ADDITIONAL_PROPERTY_FLAG,
   type ObjectFieldTemplateProps,
@@ -9,10 +9,8 @@ import {
   canExpand,
 } from "@rjsf/utils";
 import { Prose } from "@/components/ui/Prose";
-import { bytes } from "@/lib/format/numbers";
-import type { Artifact } from "@/types/api";
+import { ArtifactWidget } from "./ArtifactWidget";
 import classes from "./ConfigForm.module.css";
-import { useReadyArtifacts } from "./useReadyArtifacts";
 
 /** Fields in two columns; what is itself an object or a list takes the width. A map grows by a button. */
 function ObjectTemplate(props: ObjectFieldTemplateProps) {
@@ -63,35 +61,6 @@ function isWide(property: unknown): boolean {
   if (typeof property !== "object" || property === null) return false;
   const { type, $ref, anyOf, items } = property as { type?: string; $ref?: string; anyOf?: unknown; items?: { $ref?: string } };
   return type === "object" || items?.$ref !== undefined || $ref !== undefined || anyOf !== undefined;
-}
-
-/** A ready artifact of the type the field asks for. */
-function ArtifactWidget({ id, label, value, required, onChange, options, rawErrors, disabled, readonly }: WidgetProps) {
-  const type = String(options.artifactType);
-  const { data = [] } = useReadyArtifacts(type);
-  const ready = data.map((artifact) => ({ value: `artifact:${artifact.id}`, label: labelOf(artifact) }));
-  // what is given already stays, ready or not: another job may be about to make it
-  const choices = !value || ready.some((choice) => choice.value === value) ? ready : [...ready, { value: String(value), label: String(value) }];
-  return (
-    <Select
-      id={id}
-      label={label}
-      description={options.description}
-      placeholder={choices.length ? `Choose one (${type})` : `Nothing of type ${type} is ready yet`}
-      data={choices}
-      value={value ?? null}
-      onChange={(next) => onChange(next ?? undefined)}
-      required={required}
-      disabled={disabled || readonly}
-      error={rawErrors?.join("\n")}
-      searchable
-      clearable
-    />
-  );
-}
-
-function labelOf({ id, name, bytes: size }: Artifact): string {
-  return [name ?? id, size === null ? "" : bytes(size)].filter(Boolean).join(" · ");
 }
 
 const SEPARATORS = /[,\s]+/;

@@ -7,20 +7,23 @@ type Query = Record<string, string | number | boolean | null | undefined>;
 interface Options {
   query?: Query;
   body?: unknown;
-  method?: "GET" | "POST" | "DELETE";
+  /** Bytes to send as they are, in place of a body. */
+  content?: Blob;
+  method?: "GET" | "POST" | "PUT" | "DELETE";
   headers?: Record<string, string>;
   signal?: AbortSignal;
+  timeout?: number;
 }
 
 /** One call of the API under /api/v1 with the session's cookie. Throws ApiError for every answer that is no success. */
 export async function api<T>(path: string, options: Options = {}): Promise<T> {
-  const { query, body, method = body === undefined ? "GET" : "POST", headers, signal } = options;
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const { query, body, content, method = body === undefined ? "GET" : "POST", headers, signal } = options;
+  const timeout = AbortSignal.timeout(options.timeout ?? TIMEOUT_MS);
   const response = await fetch(`/api/v1${path}${queryString(query)}`, {
     method,
     credentials: "same-origin",
     headers: { Accept: "application/json", ...(body !== undefined && { "Content-Type": "application/json" }), ...headers },
-    body: body === undefined ? undefined : JSON.stringify(body),
+    body: body === undefined ? content : JSON.stringify(body),
     signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
   }).catch((cause: unknown) => {
     if (signal?.aborted) throw cause;

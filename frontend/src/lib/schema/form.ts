@@ -48,10 +48,11 @@ function uiOf(property: JsonObject, root: JsonObject): JsonObject {
   }
   const help = helpOf(String(property.description ?? target.description ?? ""), bounds(target));
   const input = property["x-input"] ?? target["x-input"];
+  const upload = property["x-upload"] ?? target["x-upload"];
   return {
     ...(help && { "ui:description": help }),
     ...(isScalarList(target) && { "ui:widget": "list" }),
-    ...(typeof input === "string" && { "ui:widget": "artifact", "ui:options": { artifactType: input } }),
+    ...(typeof input === "string" && { "ui:widget": "artifact", "ui:options": { artifactType: input, ...(upload !== undefined && { upload }) } }),
   };
 }
 
