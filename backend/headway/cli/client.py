@@ -50,6 +50,10 @@ class Client:
         """POST below /api/v1."""
         return self._ask("POST", f"/api/v1{path}", json=body or {})
 
+    def put(self, path: str, content: bytes, **query: Any) -> Json:
+        """PUT bytes below /api/v1."""
+        return self._ask("PUT", f"/api/v1{path}", content=content, params=query)
+
     def job(self, job_id: str) -> Json:
         """One job."""
         return self.get(f"/jobs/{quote(job_id, safe='')}")

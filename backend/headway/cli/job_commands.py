@@ -26,15 +26,17 @@ def run(
     after: Annotated[list[str] | None, typer.Option(help="Id of a job it waits for; may be given again.")] = None,
     priority: Annotated[int | None, typer.Option(help="Larger goes first.")] = None,
 ) -> None:
-    """Submit a job."""
+    """Submit a job. An input that takes uploads may be a file or folder here: dataset=@prices.csv"""
     from headway.cli.client import connected
+    from headway.cli.upload_commands import bring_files
     from headway.cli.values import parse_config
 
     optional = {"name": name, "tags": tag, "depends_on": after, "priority": priority}
     given = {key: value for key, value in optional.items() if value is not None}
-    body = {"kind": kind, "config": parse_config(config or []), **given}
+    parsed = parse_config(config or [])
     with connected() as client:
-        job = client.post("/jobs", body)
+        bring_files(client, kind, parsed)
+        job = client.post("/jobs", {"kind": kind, "config": parsed, **given})
         typer.echo(job["id"])
         if watch:
             _watch(client, [job["id"]])

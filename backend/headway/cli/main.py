@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from headway.cli import job_commands, maintenance_commands, service_commands
+from headway.cli import job_commands, maintenance_commands, service_commands, upload_commands
 from headway.errors import HeadwayError, InvalidInputError, SettingsError
 
 app = typer.Typer(
@@ -17,6 +17,7 @@ app = typer.Typer(
 )
 service_commands.register(app)
 job_commands.register(app)
+upload_commands.register(app)
 maintenance_commands.register(app)
 
 WRONG_INPUT, FAILED, INTERRUPTED = 2, 1, 130

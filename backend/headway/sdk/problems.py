@@ -11,7 +11,9 @@ from headway.errors import (
     ForbiddenError,
     HeadwayError,
     InvalidInputError,
+    NoRoomError,
     NotFoundError,
+    TooLargeError,
     UnauthorizedError,
     UnavailableError,
 )
@@ -20,10 +22,13 @@ _ERRORS: Mapping[int, type[HeadwayError]] = {
     401: UnauthorizedError,
     403: ForbiddenError,
     404: NotFoundError,
+    408: UnavailableError,
     409: ConflictError,
+    413: TooLargeError,
     502: UnavailableError,
     503: UnavailableError,
     504: UnavailableError,
+    507: NoRoomError,
 }
 
 

@@ -1,8 +1,8 @@
 """What lies on a host and nobody names any more: each host removes its own, since none can reach another's disk.
 
 Rules: a job's folder goes a day after the job was deleted; an unfinished upload when nothing came for a day; a pulled
-artifact once no job has used it for a week and no job that is not over wants it; in HEADWAY_SHARED_DIR a job's
-checkpoints once the job is over.
+artifact once no job has used it for a week and no job that is not over wants it; an artifact's folder a day after the
+artifact was deleted; in HEADWAY_SHARED_DIR a job's checkpoints once the job is over.
 """
 
 from __future__ import annotations
@@ -33,13 +33,16 @@ def sweep_host(engine: Engine, settings: Settings) -> list[Path]:
     jobs = _folders(settings.headway_data_dir / "jobs")
     shared = _folders(settings.headway_shared_dir / "jobs") if settings.headway_shared_dir else []
     pulled = _folders(pulled_folder(settings.headway_data_dir, "any").parent)
+    made = _folders(settings.headway_data_dir / "artifacts")
     with transaction(engine) as connection:
         ids = [folder.name for folder in (*jobs, *shared)]
         states = {row.id: row.state for row in connection.execute(_STATES, {"ids": ids})} if ids else {}
+        known = artifact_store.known_artifacts(connection, [folder.name for folder in made])
         wanted = {folder for folder in pulled if artifact_store.is_in_use(connection, folder.name)}
     gone = [folder for folder in jobs if folder.name not in states and _age(folder) > FORGOTTEN_KEPT_SECONDS]
     gone += [folder for folder in shared if states.get(folder.name) in TERMINAL]
     gone += [folder for folder in pulled if folder not in wanted and _age(folder) > PULLED_KEPT_SECONDS]
+    gone += [folder for folder in made if folder.name not in known and _age(folder) > FORGOTTEN_KEPT_SECONDS]
     for folder in gone:
         shutil.rmtree(folder, ignore_errors=True)
     return gone + sweep_uploads(engine, settings)

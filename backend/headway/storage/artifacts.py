@@ -33,6 +33,10 @@ _IS_IN_USE = text("""
 SELECT EXISTS (SELECT 1 FROM job_inputs i JOIN jobs j ON j.id = i.job_id
                WHERE i.artifact_id = :id AND j.state NOT IN ('completed', 'failed', 'cancelled'))
 """)
+_LOCK = text("SELECT * FROM artifacts WHERE id = :id FOR UPDATE")
+_USER = text("SELECT job_id FROM job_inputs WHERE artifact_id = :id ORDER BY job_id LIMIT 1")
+_DELETE = text("DELETE FROM artifacts WHERE id = :id")
+_KNOWN = text("SELECT id FROM artifacts WHERE id = ANY(:ids)")
 _REPOINT = text("UPDATE job_inputs SET artifact_id = :new WHERE artifact_id = :old")
 _LIST = text("""
 SELECT * FROM artifacts
@@ -93,6 +97,26 @@ def note_files(connection: Connection, artifact_id: str, files: Mapping[str, Any
 def is_in_use(connection: Connection, artifact_id: str) -> bool:
     """Whether a job that is not over uses it."""
     return bool(connection.scalar(_IS_IN_USE, {"id": artifact_id}))
+
+
+def lock_artifact(connection: Connection, artifact_id: str) -> Row | None:
+    """An artifact that no job can be given until the transaction ends."""
+    return next(iter(many(connection.execute(_LOCK, {"id": artifact_id}))), None)
+
+
+def user_of(connection: Connection, artifact_id: str) -> str | None:
+    """A job that was given it, over or not."""
+    return connection.scalar(_USER, {"id": artifact_id})
+
+
+def delete_artifact(connection: Connection, artifact_id: str) -> None:
+    """Delete it, with what was written down of it alone."""
+    connection.execute(_DELETE, {"id": artifact_id})
+
+
+def known_artifacts(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that there are artifacts of."""
+    return set(connection.scalars(_KNOWN, {"ids": list(ids)})) if ids else set()
 
 
 def repoint_inputs(connection: Connection, old: str, new: str) -> None:

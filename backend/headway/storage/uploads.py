@@ -28,6 +28,11 @@ WHERE id = :id AND state = 'pending'
 _FORGET = text("DELETE FROM artifacts WHERE id = :id AND output = 'upload' AND job_id IS NULL AND state = 'pending'")
 
 
+def is_upload(row: Row) -> bool:
+    """Whether a person sent the artifact."""
+    return row["output"] == OUTPUT and row["job_id"] is None
+
+
 def count_unfinished(connection: Connection) -> int:
     """How many are being sent; nobody else begins one until the transaction ends."""
     connection.execute(_LOCK)

@@ -30,6 +30,11 @@ TUNING = {
     "sample_tokens": 4,
     "checkpoint_every_steps": 2,
 }
+FIELDS = {
+    "run_id", "status", "current_phase", "progress_percentage", "current_epoch", "total_epochs", "current_step",
+    "total_steps", "examples_processed", "total_examples", "eta_seconds", "last_metrics", "started_at",
+    "estimated_completion",
+}  # fmt: skip
 PAIRS, STEPS_PER_EPOCH = 40, 5
 BEARER = {"Authorization": "Bearer test-token"}
 
@@ -71,6 +76,7 @@ def test_a_run_shows_its_phases_and_counts_and_survives_a_kill(installation: Ins
         wait_until(lambda: look()["status"] in ("completed", "failed"), 150, "the end")
     job = installation.job(job_id)
     assert (job.state, job.attempt) == ("completed", 2), job.error
+    assert all(run.keys() == FIELDS for run in runs)
     seen = [run["current_phase"] for run in runs]
     assert seen[0] == "queued"
     assert set(seen) <= set(FIVE)

@@ -143,6 +143,24 @@ def test_a_wrong_setting_is_named(environment: dict[str, str]) -> None:
     assert "HEADWAY_LEASE_SECONDS" in done.stderr
 
 
+def test_files_are_uploaded_and_named_in_a_config(up: subprocess.Popen[str], headway: Headway, tmp_path: Path) -> None:
+    (tmp_path / "pairs").mkdir()
+    (tmp_path / "pairs/a.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
+    (tmp_path / "pairs/notes.doc").write_text("left out")
+    sent = headway("upload", str(tmp_path / "pairs"), "--name", "Pairs")
+    assert sent.stdout.startswith("artifact:"), sent.stderr
+    assert "Left out: notes.doc" in sent.stderr
+    refused = headway("upload", str(tmp_path / "pairs/notes.doc"), "--type", "model")
+    assert (refused.returncode, "it takes *.safetensors" in refused.stderr) == (2, True)
+    (tmp_path / "prices.csv").write_text("time,open,high,low,close\n1,2,3,1,2\n")
+    run = headway("run", "strategy.optimize", f"dataset=@{tmp_path / 'prices.csv'}")
+    assert run.returncode == 0, run.stderr
+    job = next(job for job in json.loads(headway("ls", "--json").stdout)["items"] if job["id"] == run.stdout.strip())
+    assert job["config"]["dataset"].startswith("artifact:")
+    missing = headway("run", "strategy.optimize", "dataset=@/nowhere.csv")
+    assert (missing.returncode, "config.dataset: there is no /nowhere.csv" in missing.stderr) == (2, True)
+
+
 def test_killing_up_ends_its_running_job_which_goes_on_after_the_next_start(environment: dict[str, str]) -> None:
     own = environment | {
         "HEADWAY_DATA_DIR": environment["HEADWAY_DATA_DIR"] + "-killed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
+from headway.jobs.registry import get_kind
 from tests.installation import Installation, open_installation
 
 CANDLES, EPISODES = 1_600_000, 16
@@ -168,6 +170,21 @@ def test_export_is_the_configuration_as_a_file(http: httpx.Client, watched: tupl
     response = http.get(f"{ALL}/{saved['id']}/export")
     assert response.headers["Content-Disposition"] == f'attachment; filename="configuration-{saved["id"]}.json"'
     assert json.loads(response.text) == read(http, f"{ALL}/{saved['id']}")
+
+
+def test_without_its_extra_a_search_is_listed_as_unavailable_and_refused_with_the_command(
+    http: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = get_kind("strategy.optimize")
+    assert kind.unavailable_reason is None
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.delitem(kind.__dict__, "unavailable_reason")
+    said = "needs optuna: install it with `pip install 'headway[strategy]'`"
+    listed = next(each for each in read(http, "/api/v1/kinds")["items"] if each["name"] == kind.name)
+    assert (listed["available"], listed["unavailable_reason"]) == (False, said)
+    refused = http.post("/api/v1/jobs", json={"kind": kind.name, "config": {}})
+    assert refused.status_code == 422
+    assert refused.json()["errors"] == [{"field": "kind", "message": f"strategy.optimize {said}"}]
 
 
 def test_what_is_not_there_is_said(http: httpx.Client) -> None:

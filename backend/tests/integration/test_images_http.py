@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,9 +28,10 @@ def installation(postgres_url: str, redis_url: str) -> Iterator[Installation]:
 
 @pytest.fixture(scope="module")
 def watched(installation: Installation, http: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A whole session, and every state of its unified view that was seen while it ran."""
+    """A whole session over a zip that was uploaded, and every state of its unified view that was seen while it ran."""
     pictures = variants(tmp_path_factory.mktemp("images") / "pictures")
-    job_id = installation.submit("images.index", QUICK | {"path": str(pictures)}, name="Photos")
+    dataset = uploaded(http, Path(shutil.make_archive(str(pictures), "zip", pictures)))
+    job_id = installation.submit("images.index", QUICK | {"dataset": dataset}, name="Photos")
     seen: list[dict[str, Any]] = []
 
     def over() -> bool:
@@ -41,6 +43,16 @@ def watched(installation: Installation, http: httpx.Client, tmp_path_factory: py
     wait_until(over, WAIT_SECONDS, "the end of the session")
     assert seen[-1]["overallStatus"] == "completed", installation.job(job_id)
     return job_id, seen
+
+
+def uploaded(http: httpx.Client, file: Path) -> str:
+    """The file as an artifact."""
+    announced = {"type": "dataset", "files": [{"path": file.name, "bytes": file.stat().st_size}]}
+    upload = http.post("/api/v1/uploads", json=announced).json()
+    sent = http.put(f"/api/v1/uploads/{upload['id']}/file", params={"path": file.name}, content=file.read_bytes())
+    assert sent.status_code == 200, sent.text
+    assert http.post(f"/api/v1/uploads/{upload['id']}/finish").status_code == 200
+    return f"artifact:{upload['id']}"
 
 
 def artifact_of(http: httpx.Client, job_id: str) -> dict[str, Any]:

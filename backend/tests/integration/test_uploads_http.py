@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 from headway.services.receive_upload import sweep_uploads
+from headway.services.sweep_host import sweep_host
 from headway.workers.pull import Wanted, pull
 from tests.installation import Installation, open_installation, wait_until
 from tests.integration.api_server import Server, make_settings, serving
@@ -211,6 +212,32 @@ def test_what_nobody_goes_on_with_is_swept_after_a_day(
     answers = [http.get(f"/api/v1/uploads/{upload}").status_code for upload in (kept, left, silent)]
     assert answers == [200, 404, 404]
     assert not folder_of(server.settings, left).exists()
+
+
+def test_an_artifact_is_deleted_with_its_files_once_nothing_refers_to_it(
+    server: Server, http: httpx.Client, installation: Installation
+) -> None:
+    upload = begin(http, {"a.csv": b"1"})
+    put(http, upload, "a.csv", b"1")
+    folder = Path(finish(http, upload).json()["path"])
+    job = http.post("/api/v1/jobs", json={"kind": "strategy.optimize", "config": {"dataset": f"artifact:{upload}"}})
+    refused = http.delete(f"/api/v1/artifacts/{upload}")
+    assert (refused.status_code, f"job {job.json()['id']} was given" in refused.json()["detail"]) == (409, True)
+    about = next(each for each in http.get("/api/v1/artifacts").json()["items"] if each["job_id"] == job.json()["id"])
+    assert "about to make" in http.delete(f"/api/v1/artifacts/{about['id']}").json()["detail"]
+    assert http.post(f"/api/v1/jobs/{job.json()['id']}/cancel", json={}).status_code == 200
+    assert http.delete(f"/api/v1/jobs/{job.json()['id']}").status_code == 204
+    assert folder.exists()
+    assert http.delete(f"/api/v1/artifacts/{upload}").status_code == 204
+    assert not folder.exists()
+    assert http.get(f"/api/v1/artifacts/{upload}").status_code == 404
+    assert http.delete(f"/api/v1/artifacts/{upload}").status_code == 404
+    unfinished = begin(http, {"a.csv": b"1"})
+    assert http.delete(f"/api/v1/artifacts/{unfinished}").status_code == 204
+    # what another host has of it goes when that host looks
+    folder.mkdir()
+    os.utime(folder, (1, 1))
+    assert folder in sweep_host(server.api.runtime.engine, server.settings)
 
 
 @contextmanager
