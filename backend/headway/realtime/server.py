@@ -17,11 +17,10 @@ import socketio
 import structlog
 from aiohttp import web
 from socketio.exceptions import ConnectionRefusedError
-from socketio.packet import Packet
 
 from headway.errors import HeadwayError, UnavailableError
 from headway.realtime.channels import Channel, Role, Snapshot, find_channel
-from headway.realtime.cluster import Cluster
+from headway.realtime.cluster import Cluster, TextPacket
 from headway.realtime.connections import cut
 from headway.realtime.shared_reads import SharedReads
 
@@ -85,7 +84,7 @@ class PushServer:
         self._server = _SocketServer(
             async_mode="aiohttp",
             client_manager=self.cluster,
-            serializer=_TextPacket,
+            serializer=TextPacket,
             transports=["websocket"],
             # origins are checked where all others are, before the handshake
             cors_allowed_origins=[],
@@ -212,12 +211,6 @@ class PushServer:
 
     async def _unknown(self, event: str, sid: str, *_: Any) -> dict[str, Any]:
         return _refused(f"there is no event {event[:40]!r}; there are subscribe and unsubscribe")
-
-
-class _TextPacket(Packet):
-    """JSON holds no bytes; to search every answer for some took a third of what a client's coming back costs."""
-
-    uses_binary_events = False
 
 
 class _SocketServer(socketio.AsyncServer):
