@@ -11,6 +11,7 @@ import headway
 from headway.api.openapi import document
 from headway.api.routes import ROUTES
 from headway.realtime.channels import CHANNELS, Channel
+from headway.storage.hosts import WORKER_GONE_SECONDS
 
 EVENTS_FILE = Path(headway.__file__).resolve().parents[2] / "docs" / "api" / "websocket-events.md"
 
@@ -24,6 +25,8 @@ _PAYLOADS = {
     "`estimated` holds for the GPU figures",
     "SystemMetrics": "`{channel, revision, host, at, gauges: {key: value}}`, of a GPU also `gpu: {index, name, uuid, "
     "throttle_reasons, processes}`; keys are those of `GET /api/v1/system/current`, `revision` grows by host",
+    "WorkersChanged": "`{channel, worker, host, change}`: `joined`, or `left`; a worker that went without a word has "
+    f"left once it has not been seen for {WORKER_GONE_SECONDS} s; read `GET /api/v1/operations` again",
     "CheckpointCreated": "`{channel, job_id, revision, attempt, checkpoint}`",
 }
 _SNAPSHOTS = {

@@ -85,9 +85,9 @@ CHANNELS: tuple[Channel, ...] = (
     ),
     Channel(
         pattern="operations",
-        events={"job:changed": "JobProgress"},
+        events={"job:changed": "JobProgress", "workers:changed": "WorkersChanged"},
         snapshot="operations",
-        description="Every change of every job.",
+        description="Every change of every job, and each worker that comes or goes.",
     ),
     Channel(
         pattern="jobs/{id}/resources",
@@ -167,3 +167,9 @@ def job_messages(job: Mapping[str, Any], family: str | None) -> list[Message]:
         pattern, events = FAMILY_PROGRESS[family]
         targets.append((pattern.format(id=job["id"]), events.get(str(job["state"]), events[""])))
     return [Message(channel, event, {"channel": channel, **base}) for channel, event in targets]
+
+
+def worker_message(worker_id: str, host: str, change: Literal["joined", "left"]) -> Message:
+    """The push that tells of a worker's coming or going."""
+    payload = {"channel": "operations", "worker": worker_id, "host": host, "change": change}
+    return Message("operations", "workers:changed", payload, replaces=False)

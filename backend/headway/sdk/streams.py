@@ -113,7 +113,7 @@ class JobsStream(Stream["Json | Reset"]):
         return self._all(data["items"])
 
     def push(self, channel: str, payload: Json) -> Iterable[Json | Reset]:
-        return self._newer(payload["job"])
+        return self._newer(payload["job"]) if "job" in payload else []
 
     async def read(self, get: Get, polled: bool) -> AsyncIterator[Json | Reset]:
         for job in self._all((await get("/operations"))["active"]):

@@ -1,4 +1,4 @@
-"""The reaper: jobs whose lease ran out go on, queued jobs whose message was lost are sent again. Idempotent."""
+"""The reaper: jobs whose lease ran out go on, lost messages are sent again, silent workers struck off. Idempotent."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from sqlalchemy import Connection, Engine
 from headway.domain.endings import Ending, Outcome, Patience
 from headway.domain.failures import Failure, FailureClass
 from headway.domain.states import JobState
+from headway.services.announce import announce_workers
 from headway.services.finish_attempt import settle_job
 from headway.services.ports import Signals
 from headway.services.submit_job import wake_and_announce
+from headway.storage import hosts as host_store
 from headway.storage import jobs as job_store
 from headway.storage import journal
 from headway.storage import queue as queue_store
@@ -56,7 +58,9 @@ def recover_jobs(
             row = job_store.move(connection, job_id, JobState.QUEUED, {"error": None}, sources=[JobState.PAUSED])
             if row is not None:
                 changed.append(row)
+        left = host_store.forget_workers(connection)
     wake_and_announce(signals, changed)
+    announce_workers(signals, "left", left)
     return Recovered(len(changed), _send_again(engine, signals, empty_queues()))
 
 

@@ -21,10 +21,11 @@ ON CONFLICT (name) DO UPDATE SET cpus = excluded.cpus, memory_mb = excluded.memo
 _SEE_WORKER = text("""
 INSERT INTO workers (id, host, pid, slots, gpus) VALUES (:id, :host, :pid, :slots, :gpus)
 ON CONFLICT (id) DO UPDATE SET last_seen_at = now(), slots = excluded.slots, gpus = excluded.gpus
+RETURNING xmax = 0
 """).bindparams(bindparam("slots", type_=JSONB), bindparam("gpus", type_=JSONB))
-_FORGET_WORKERS = text(
-    "DELETE FROM workers WHERE id = :id OR last_seen_at < now() - make_interval(secs => :gone_seconds)"
-)
+_FORGET_WORKERS = text("""
+DELETE FROM workers WHERE id = :id OR last_seen_at < now() - make_interval(secs => :gone_seconds) RETURNING id, host
+""")
 _SEE_FILE_SERVER = text("""
 INSERT INTO file_servers (host, url) VALUES (:host, :url) ON CONFLICT (host, url) DO UPDATE SET seen_at = now()
 """)
@@ -54,11 +55,11 @@ def see(
     cpus: int,
     memory_mb: int,
     gpus: Sequence[Mapping[str, Any]],
-) -> None:
-    """Note that a worker lives, what it gives to jobs, and what its host has."""
+) -> bool:
+    """Note that a worker lives, what it gives to jobs, and what its host has; whether it was not in the list before."""
     connection.execute(_SEE_HOST, {"name": host, "cpus": cpus, "memory_mb": memory_mb})
     given = {"slots": dict(slots), "gpus": list(gpus)}
-    connection.execute(_SEE_WORKER, {"id": worker_id, "host": host, "pid": pid, **given})
+    return bool(connection.scalar(_SEE_WORKER, {"id": worker_id, "host": host, "pid": pid, **given}))
 
 
 def see_file_server(connection: Connection, host: str, url: str) -> None:
@@ -73,9 +74,9 @@ def file_servers(connection: Connection, host: str) -> list[str]:
     return list(connection.scalars(_FILE_SERVERS, parameters))
 
 
-def forget_worker(connection: Connection, worker_id: str) -> None:
-    """Take a worker out that ended, and those not seen for long."""
-    connection.execute(_FORGET_WORKERS, {"id": worker_id, "gone_seconds": WORKER_GONE_SECONDS * 10})
+def forget_workers(connection: Connection, ended: str | None = None) -> list[Row]:
+    """Take out those not seen for WORKER_GONE_SECONDS, and one that ended; id and host of each that was there."""
+    return many(connection.execute(_FORGET_WORKERS, {"id": ended, "gone_seconds": WORKER_GONE_SECONDS}))
 
 
 def list_hosts(connection: Connection) -> list[Row]:

@@ -13,6 +13,7 @@ import structlog
 from headway.bootstrap import Runtime
 from headway.domain.endings import Patience
 from headway.errors import UnavailableError
+from headway.services.announce import announce_workers
 from headway.services.claim_job import Claimant, queues_to_claim
 from headway.services.recover_jobs import give_back
 from headway.storage import hosts as host_store
@@ -49,7 +50,8 @@ class Lookout:
             patience = Patience(self._runtime.settings.headway_max_lost_attempts)
             count = give_back(self._runtime.engine, self._runtime.signals, patience, owner)
             with transaction(self._runtime.engine) as connection:
-                host_store.forget_worker(connection, owner)
+                left = host_store.forget_workers(connection, ended=owner)
+            announce_workers(self._runtime.signals, "left", left)
             self._lifeline.bury(owner)
             log.info("a worker of this host died", worker=owner, jobs_given_back=count)
 

@@ -12,6 +12,7 @@ import structlog
 
 from headway.bootstrap import Runtime
 from headway.errors import UnavailableError
+from headway.services.announce import announce_workers
 from headway.services.claim_job import Claimant
 from headway.services.sweep_host import sweep_host
 from headway.storage import hosts as host_store
@@ -41,7 +42,8 @@ class Presence:
         self._thread.join(timeout=INTERVAL_SECONDS)
         try:
             with transaction(self._runtime.engine) as connection:
-                host_store.forget_worker(connection, self._claimant.owner)
+                left = host_store.forget_workers(connection, ended=self._claimant.owner)
+            announce_workers(self._runtime.signals, "left", left)
         except UnavailableError as error:
             log.warning("worker not taken out of the list", reason=str(error))
 
@@ -62,7 +64,7 @@ class Presence:
 
     def _tell(self) -> None:
         with transaction(self._runtime.engine) as connection:
-            host_store.see(
+            joined = host_store.see(
                 connection,
                 worker_id=self._claimant.owner,
                 host=self._claimant.host,
@@ -72,3 +74,6 @@ class Presence:
                 cpus=os.cpu_count() or 1,
                 memory_mb=memory_mb(),
             )
+        if joined:
+            me = {"id": self._claimant.owner, "host": self._claimant.host}
+            announce_workers(self._runtime.signals, "joined", [me])

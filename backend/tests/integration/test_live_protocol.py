@@ -22,6 +22,7 @@ import headway
 from headway.domain.endings import Ending, Outcome, Patience
 from headway.local.valkey import free_port
 from headway.realtime.channels import Message
+from headway.services.announce import announce_workers
 from headway.services.claim_job import Claimant, claim_job, new_feed
 from headway.services.drain import Drain
 from headway.services.finish_attempt import finish_attempt
@@ -190,6 +191,7 @@ def test_cuts_restarts_and_missed_pushes_leave_no_gap(settings: Settings, name: 
             job.work(5)
             wait_until(lambda: client.lines() == client.steps() == [1, 2, 3, 4, 5], WAIT_SECONDS, "the beginning")
             client.wait_mode("pushed")
+            announce_workers(job.signals, "joined", [{"id": "another", "host": "elsewhere"}])
 
             client.send(cut=True)
             job.work(5)

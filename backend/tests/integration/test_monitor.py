@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import statistics
 import time
@@ -12,8 +13,10 @@ from typing import Any
 
 import psutil
 import pytest
+from redis import Redis
 from sqlalchemy import text
 
+from headway.bootstrap import push_topic, realtime_redis_url
 from headway.services import read_samples, record_samples
 from headway.services.control_job import cancel_job
 from headway.services.read_samples import HostSpan, Span
@@ -22,6 +25,7 @@ from headway.storage.engine import transaction
 from tests.installation import Installation, open_installation, wait_until
 
 INTERVAL = 0.5
+CHANGED = "workers:changed"
 
 
 @pytest.fixture(scope="module")
@@ -200,3 +204,24 @@ def test_another_worker_of_the_host_measures_once_the_first_is_gone(installation
     )
     assert installation.query(lead)[0][0] == first
     assert other.poll() is second.poll() is None
+
+
+def test_workers_that_come_and_go_are_pushed(installation: Installation) -> None:
+    with Redis.from_url(realtime_redis_url(installation.settings)) as client, client.pubsub() as pubsub:
+        pubsub.subscribe(push_topic(installation.engine))
+
+        def pushed() -> tuple[str, str] | None:
+            message = pubsub.get_message(ignore_subscribe_messages=True, timeout=1)
+            told = json.loads(message["data"]) if message and message["data"].startswith(b"{") else {}
+            return (told["data"][0]["host"], told["data"][0]["change"]) if told.get("event") == CHANGED else None
+
+        worker = installation.start_worker("io", HEADWAY_HOST_NAME="cedar")
+        assert wait_until(pushed, what="its coming") == ("cedar", "joined")
+        worker.terminate()
+        worker.wait(timeout=20)
+        installation.workers.remove(worker)
+        assert wait_until(pushed, what="its going") == ("cedar", "left")
+        killed = installation.start_worker("io", HEADWAY_HOST_NAME="elder")
+        assert wait_until(pushed, what="another's coming") == ("elder", "joined")
+        installation.kill_worker(killed)
+        assert wait_until(pushed, what="that it was missed") == ("elder", "left")

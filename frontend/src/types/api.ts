@@ -58,6 +58,10 @@ export interface Push {
 }
 
 export type JobPush = Push & { job: Job };
+/** A worker came or went. */
+export type WorkersPush = Push & { worker: string; host: string; change: "joined" | "left"; job?: undefined };
+/** What the channel `operations` carries. */
+export type OperationsPush = JobPush | WorkersPush;
 export type LogsPush = Push & { items: LogLine[] };
 /** `reset` says that there were too many points to push: read them by REST. */
 export type MetricsPush = Push & { attempt: number; reset?: boolean; points: { name: string; steps: number[]; values: (number | null)[] }[] };

@@ -2,7 +2,7 @@ import { useThrottledCallback } from "@mantine/hooks";
 import { useQueryClient } from "@tanstack/react-query";
 import { REFRESH_MS } from "@/config/live";
 import { useChannel } from "@/lib/live/useChannel";
-import type { Job, JobPush, Page } from "@/types/api";
+import type { Job, OperationsPush, Page } from "@/types/api";
 import { applyJob, keys } from "./cache";
 
 type Feed = Pick<Page<Job>, "items">;
@@ -16,12 +16,13 @@ export function useJobFeed(): void {
   }, REFRESH_MS);
   const refreshStudy = useThrottledCallback((id: string) => void client.invalidateQueries({ queryKey: keys.study(id) }), REFRESH_MS);
 
-  useChannel<Feed, JobPush>("operations", {
+  useChannel<Feed, OperationsPush>("operations", {
     onSnapshot: (feed) => {
       feed.items.forEach((job) => applyJob(client, job));
       refresh();
     },
     onEvent: ({ job }) => {
+      if (!job) return;
       if (applyJob(client, job)) refresh();
       if (job.study_id) refreshStudy(job.study_id);
     },

@@ -3,7 +3,7 @@
  * HTTP. A Reset says that what was told before no longer holds: drop it, all of it follows.
  * Twin of backend/headway/sdk/streams.py. */
 
-import type { Job, JobPush } from "@/types/api";
+import type { Job, JobPush, OperationsPush } from "@/types/api";
 
 const TERMINAL = new Set(["completed", "failed", "cancelled"]);
 const MOST_JOBS = 5_000;
@@ -101,7 +101,8 @@ export class JobsStream implements Stream<Job | Reset> {
   }
 
   push(_: string, payload: unknown) {
-    return this.newer((payload as JobPush).job);
+    const { job } = payload as OperationsPush;
+    return job ? this.newer(job) : [];
   }
 
   async *read(get: Get) {

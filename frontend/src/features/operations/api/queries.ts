@@ -5,18 +5,19 @@ import { api } from "@/lib/api/client";
 import { newestItems, patchItem } from "@/lib/live/newest";
 import { useChannel } from "@/lib/live/useChannel";
 import { usePolling } from "@/lib/live/usePolling";
-import type { JobPush, Operations } from "@/types/api";
+import type { Operations, OperationsPush } from "@/types/api";
 
 const KEY = ["operations"];
 
-/** Everything that is under way: read by REST, kept current by what is pushed, read again when a job comes or goes. */
+/** Everything that is under way: read by REST, kept current by what is pushed, read again when a job or a worker comes or goes. */
 export function useOperations() {
   const client = useQueryClient();
   const polling = usePolling();
   const refresh = useThrottledCallback(() => void client.invalidateQueries({ queryKey: KEY }), REFRESH_MS);
-  useChannel<unknown, JobPush>("operations", {
+  useChannel<unknown, OperationsPush>("operations", {
     onSnapshot: refresh,
     onEvent: ({ job }) => {
+      if (!job) return refresh();
       const held = client.getQueryData<Operations>(KEY);
       if (held?.active.find((item) => item.id === job.id)?.state !== job.state) refresh();
       client.setQueryData<Operations>(KEY, (data) => data && { ...data, active: [...patchItem(data.active, job)] });
