@@ -10,6 +10,7 @@ PICTURED = ("slow-start-cached-2", "periodic-evaluated-2", "resume-train-3")
 COLUMNS = (
     "", "shown", "10 %", "20 %", "10 %, from 20 %", "20 %, from 20 %", "median error", "band covers", "largest jump",
 )  # fmt: skip
+SHORT = {"Headway, first of its kind": "first of kind", "told its seconds": "told"}
 WIDTH, HEIGHT, MARGIN = 330, 230, 42
 LINES = {"Headway": ("#1c5fd4", 2.2), "tqdm": ("#c2570c", 1.1), "rich": ("#2f8f4e", 1.1)}
 
@@ -53,7 +54,7 @@ def _cells(score: Any) -> list[str]:
 def _trace_lines(results: Sequence[Any]) -> list[str]:
     """Of each trace: its seconds, and by peer the moments within 10 % from 20 % on and the median error."""
     peers = [*results[0].moments]
-    names = [peer.replace("Headway, first of its kind", "first of kind") for peer in peers]
+    names = [SHORT.get(peer, peer) for peer in peers]
     lines = [f"{'trace':<30}{'s':>5}  " + "".join(f"{name:>16}" for name in names)]
     for result in results:
         cells = [f"{result.score(peer).within_10_from_20:.0%} {result.score(peer).median_error:.1%}" for peer in peers]
