@@ -249,6 +249,9 @@ def test_when_no_instance_answers_clients_hear_a_problem_and_the_dashboard_still
     with front.client() as http:
         answer = http.get("/api/v1/jobs")
         assert http.get("/").status_code == 200
+        assert http.get("/jobs?token=test-token").status_code == 503
+    assert "connect() failed" in log_of(front)
+    assert "test-token" not in log_of(front), "nginx tells of what failed, but not with which token"
     assert answer.status_code == 503
     assert answer.headers["Content-Type"].startswith("application/problem+json")
     assert answer.headers["Retry-After"] == "1"
