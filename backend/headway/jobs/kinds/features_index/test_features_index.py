@@ -77,7 +77,7 @@ def rows(ran: Ran, statement: str, *values: object) -> list[dict]:
 
 def index(tmp_path: Path, name: str, inputs, config=None, **more) -> Ran:
     metas = {"model": {"name": "tiny"}, "tokens": {"name": "words"}}
-    return run_kind(tmp_path / name, "features.index", config or {}, inputs=inputs, metas=metas, **more)
+    return run_kind(tmp_path / name, "features.index", config or {}, inputs=inputs, metas=metas, threads=1, **more)
 
 
 @pytest.fixture(scope="module")
@@ -214,11 +214,3 @@ def test_a_run_taken_up_again_writes_the_same_file(tmp_path, inputs, monkeypatch
     assert counted[1]["current"] >= 5 * 64
     for table in ("features", "examples", "saes", "texts", "meta"):
         assert rows(again, f"SELECT * FROM {table}") == rows(whole, f"SELECT * FROM {table}")
-
-
-def test_a_cancelled_run_declares_nothing_and_a_pause_keeps_what_was_done(tmp_path, inputs):
-    cancelled = index(tmp_path, "one", inputs, prepare=lambda control: control.cancel())
-    assert (cancelled.result["outcome"], cancelled.artifacts) == ("cancelled", {})
-    paused = index(tmp_path, "two", inputs, {"batch_tokens": 64}, prepare=lambda control: control.pause())
-    assert paused.result["outcome"] == "paused"
-    assert [data["step"] for data in paused.of(EventKind.CHECKPOINT)] == [1]

@@ -102,8 +102,9 @@ class _Evaluating:
                 step(contexts)
                 counter.advance(size)
                 self._steps[phase] += 1
-                self._log(self._steps[phase], figures)
-                self._keeper.heed(sum(self._steps.values()), self._save_state, last=self._steps[phase] == len(batches))
+                number = sum(self._steps.values())
+                self._log(number, figures)
+                self._keeper.heed(number, self._save_state, last=self._steps[phase] == len(batches))
 
     def _token_count(self, contexts: NDArray[np.int64]) -> int:
         return int((self._tokens.offsets[contexts + 1] - self._tokens.offsets[contexts]).sum())

@@ -45,7 +45,7 @@ def inputs(tmp_path_factory) -> dict[str, Path]:
 def example(folder: Path) -> Example:
     """An exact SAE, a random one, and a transcoder between two places of a tiny decoder."""
     model = tiny_llama(folder / "model", head=True)
-    places = {"dataset": some_text(folder / "text"), "model": model}
+    places = {"dataset": some_text(folder / "text", 12), "model": model}
     tokens = run_kind(folder / "tokenize", "dataset.tokenize", {"context_length": 16}, inputs=places)
     write_sae(folder / "sae" / "exact", exact=True)
     write_sae(folder / "sae" / "random")
@@ -54,10 +54,9 @@ def example(folder: Path) -> Example:
 
 
 def evaluate(tmp_path: Path, name: str, inputs, config=None, **more) -> Ran:
-    return run_kind(
-        tmp_path / name, "sae.evaluate", {"batch_tokens": 64} | (config or {}), inputs=inputs,
-        metas={"model": {"name": "tiny"}, "tokens": {"name": "words"}}, **more,
-    )  # fmt: skip
+    config = {"batch_tokens": 64} | (config or {})
+    metas = {"model": {"name": "tiny"}, "tokens": {"name": "words"}}
+    return run_kind(tmp_path / name, "sae.evaluate", config, inputs=inputs, metas=metas, threads=1, **more)
 
 
 @pytest.fixture(scope="module")
@@ -179,11 +178,3 @@ def test_a_run_killed_in_either_phase_comes_to_the_same_file(tmp_path, inputs, r
     assert json.loads((again.outputs["evaluation"] / RESULT_FILE).read_text()) == whole
     counted = [data["counters"][0] for data in again.of(EventKind.COUNTERS) if data["phase"] == "predicting"]
     assert min(counter["current"] for counter in counted) > 0
-
-
-def test_a_cancelled_run_declares_nothing_and_a_pause_keeps_what_was_done(tmp_path, inputs):
-    cancelled = evaluate(tmp_path, "one", inputs, prepare=lambda control: control.cancel())
-    assert (cancelled.result["outcome"], cancelled.artifacts) == ("cancelled", {})
-    paused = evaluate(tmp_path, "two", inputs, prepare=lambda control: control.pause())
-    assert paused.result["outcome"] == "paused"
-    assert [data["step"] for data in paused.of(EventKind.CHECKPOINT)] == [1]
