@@ -10,7 +10,7 @@ from headway.errors import FieldProblem, InvalidInputError, NotFoundError
 from headway.services.paging import next_cursor, read_cursor
 from headway.services.views import JobView, View, job_view
 from headway.storage import jobs as job_store
-from headway.storage.engine import transaction
+from headway.storage.engine import reading, transaction
 
 
 class JobQuery(BaseModel):
@@ -35,7 +35,7 @@ class JobPage(View):
 
 def get_job(engine: Engine, job_id: str) -> JobView:
     """One job. Raises NotFoundError."""
-    with transaction(engine) as connection:
+    with reading(engine) as connection:
         row = job_store.get_job(connection, job_id)
     if row is None:
         raise NotFoundError(f"there is no job {job_id}")

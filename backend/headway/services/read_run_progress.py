@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, TypedDict
+from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import Connection, Engine
+from typing_extensions import TypedDict  # pydantic wants this one before Python 3.12
 
 from headway.domain.series import LAST_STEP, AttemptSpan, owned_until
 from headway.errors import NotFoundError
 from headway.services.read_metrics import wanted_metrics
 from headway.services.run_phases import RUN_PHASES, RunPhase, kind_phases, run_phase
-from headway.services.sum_metrics import read_sums
+from headway.services.sum_metrics import read_sums, sum_again
 from headway.services.views import JobView, job_view
 from headway.storage import attempts as attempt_store
 from headway.storage import jobs as job_store
 from headway.storage import metrics as metric_store
 from headway.storage import run_history, window_sums
-from headway.storage.engine import transaction
+from headway.storage.engine import reading, transaction
 from headway.storage.rows import Row
 from headway.storage.run_history import Window
 
@@ -53,7 +54,7 @@ class MetricAggregate(BaseModel):
 
 
 class RunPoint(TypedDict):
-    """Where a run stood at a time in Unix seconds. A plain dictionary: a history has up to a thousand of them."""
+    """Where a run stood at a time (Unix seconds). A plain dictionary: a history has up to a thousand of them."""
 
     timestamp: float
     phase: RunPhase | None
@@ -76,14 +77,19 @@ class RunProgress:
 
 def read_run_progress(engine: Engine, run_id: str, query: RunProgressQuery) -> RunProgress:
     """The course of a run. Raises NotFoundError, InvalidInputError for a metric that the run does not have."""
-    with transaction(engine) as connection:
+    with reading(engine) as connection:
         row = job_store.get_job(connection, run_id)
         if row is None:
             raise NotFoundError(f"there is no run {run_id}")
         wanted = _wanted(connection, row, query)
         window = Window(query.since, query.until, kind_phases(query.phase) if query.phase else None)
         history = run_history.newest_points(connection, run_id, window, query.limit)
-        aggregates = _aggregates(connection, row, wanted, window) if query.aggregate else None
+        owned = _owned(connection, row) if query.aggregate else {}
+        aggregates = _aggregates(connection, row, owned, wanted, window) if query.aggregate else None
+    if query.aggregate and aggregates is None:
+        with transaction(engine) as connection:
+            sum_again(connection, row, owned)
+            aggregates = _aggregates(connection, row, owned, wanted, window)
     names = None if wanted is None else set(wanted)
     points = [_point(each, names) for each in history]
     newest = history[-1]["revision"] if history else -1
@@ -138,14 +144,16 @@ def _only(metrics: Mapping[str, float | None], names: set[str] | None) -> Mappin
 
 
 def _aggregates(
-    connection: Connection, job: Row, wanted: dict[str, int] | None, window: Window
-) -> dict[str, MetricAggregate]:
-    owned = _owned(connection, job)
+    connection: Connection, job: Row, owned: Mapping[int, int], wanted: dict[str, int] | None, window: Window
+) -> dict[str, MetricAggregate] | None:
+    """None while the sums have to be made again."""
     if window.since or window.until:
         names = metric_store.names_of_job(connection, job["key"]) if wanted is None else wanted
         rows = window_sums.aggregates(connection, job["id"], job["key"], names, owned, window)
     else:
         rows = read_sums(connection, job, owned, window.phases)
+        if rows is None:
+            return None
     return {row.pop("name"): MetricAggregate(**row) for row in rows if wanted is None or row["name"] in wanted}
 
 

@@ -35,13 +35,16 @@ def sums_of(groups: Iterable[MetricRows], ids: Mapping[str, int], entered: Seque
     return list(found.values())
 
 
-def read_sums(connection: Connection, job: Row, owned: Mapping[int, int], phases: Sequence[str] | None) -> list[Row]:
-    """{name, current, mean, min, max} of each metric on the effective curve, in some phases or (None) in all."""
+def read_sums(
+    connection: Connection, job: Row, owned: Mapping[int, int], phases: Sequence[str] | None
+) -> list[Row] | None:
+    """{name, current, mean, min, max} of each metric on the effective curve, in some phases or (None) in all.
+
+    None while some sums hold what a later attempt did again: `sum_again` first.
+    """
     rows = metric_sums.read(connection, job["key"], owned, phases)
     if any(row["stale"] for row in rows):
-        entries = _entries_of_job(connection, job["id"])
-        metric_sums.sum_again(connection, job["id"], job["key"], owned, entries)
-        rows = metric_sums.read(connection, job["key"], owned, phases)
+        return None
     return [
         {
             "name": row["name"],
@@ -52,6 +55,12 @@ def read_sums(connection: Connection, job: Row, owned: Mapping[int, int], phases
         }
         for row in rows
     ]
+
+
+def sum_again(connection: Connection, job: Row, owned: Mapping[int, int]) -> None:
+    """Take out of the sums what later attempts did again. In a transaction of its own."""
+    entries = _entries_of_job(connection, job["id"])
+    metric_sums.sum_again(connection, job["id"], job["key"], owned, entries)
 
 
 def _stretches(times: Sequence[float], entered: Sequence[PhaseEntry]) -> Iterable[tuple[str, int, int]]:

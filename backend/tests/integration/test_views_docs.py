@@ -15,7 +15,7 @@ import pytest
 
 from headway.api import views
 from headway.domain.webhook import WEBHOOK_EVENTS, signature
-from headway.services.read_run_progress import RunProgressQuery
+from headway.services.read_run_progress import RunPoint, RunProgressQuery
 from tests.installation import Installation, open_installation
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "api" / "training-progress.md").read_text()
@@ -74,9 +74,10 @@ def test_example_check_of_a_signature_agrees_with_ours(tmp_path: Path) -> None:
 
 def test_every_field_parameter_and_event_is_documented() -> None:
     models = (
-        views.RunView, views.RunPointView, views.TrainingProgressView, views.UnifiedSessionView,
+        views.RunView, views.TrainingProgressView, views.UnifiedSessionView,
         views.SessionOverallView, views.SessionPhasesView, views.SessionPhaseView, views.SessionProgressView,
         RunProgressQuery,
     )  # fmt: skip
-    wanted = [name for model in models for name in model.model_fields] + list(WEBHOOK_EVENTS)
+    wanted = [name for model in models for name in model.model_fields]
+    wanted += [*RunPoint.__annotations__, *WEBHOOK_EVENTS]
     assert [name for name in wanted if not re.search(rf"\b{re.escape(name)}\b", DOCUMENT)] == []
