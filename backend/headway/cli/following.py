@@ -156,22 +156,31 @@ def _on_screen(feed: Feed, console: Console) -> list[Json]:
             now = time.monotonic()
             for job in jobs:
                 leads[job["id"]].tell(job, now)
-            screen.update(live_table(job | {"percent": leads[job["id"]].at(now)} for job in jobs), refresh=True)
+            screen.update(live_table(_as_of(job, leads[job["id"]], now) for job in jobs), refresh=True)
             if ended(jobs):
                 return jobs
             time.sleep(FRAME_SECONDS)
             jobs = feed.jobs(0)
 
 
+def _as_of(job: Json, lead: Lead, now: float) -> Json:
+    return job | {"percent": lead.at(now), "data_age_seconds": lead.silent(now)}
+
+
 def _in_lines(feed: Feed, console: Console) -> list[Json]:
     said: dict[str, tuple[object, ...]] = {}
     jobs = feed.jobs(0)
+    leads = {job["id"]: Lead() for job in jobs}
     while True:
+        now = time.monotonic()
         for job in jobs:
-            due = job["state"], job["phase"], int(time.monotonic() / PLAIN_SECONDS) if job["state"] == "running" else 0
+            lead = leads[job["id"]]
+            lead.tell(job, now)
+            due = job["state"], job["phase"], int(now / PLAIN_SECONDS) if job["state"] == "running" else 0
             if said.get(job["id"]) != due and job["state"] != "waiting":
                 said[job["id"]] = due
-                console.print(plain_line(job), markup=False, highlight=False, soft_wrap=True)
+                line = plain_line(job | {"data_age_seconds": lead.silent(now)})
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
         if ended(jobs):
             return jobs
         jobs = feed.jobs(POLL_SECONDS)

@@ -38,6 +38,10 @@ class Lead:
         self._told, self._told_at = job, now
         self._from = self.shown = max(shown, job["percent"]) if goes_on else job["percent"]
 
+    def silent(self, now: float) -> float:
+        """Seconds since the job last told something, at `now`."""
+        return self._told["data_age_seconds"] + now - self._told_at
+
     def at(self, now: float) -> float:
         """What to show at `now`."""
         if self._gain > 0 and self._interval > 0:

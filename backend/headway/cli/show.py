@@ -10,6 +10,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from headway.domain.liveness import LEAST_SLOW_SECONDS
+
 Json = dict[str, Any]
 
 STATE_STYLES = {
@@ -76,11 +78,21 @@ def rate(job: Json) -> str:
     return f"{number(job['rate'])} {job.get('rate_unit') or 'units'}/s"
 
 
-def standing(job: Json) -> str:
-    """The phase of a running job, else the state; what a waiting one waits for."""
-    if job["state"] == "running":
-        return job["phase"] or "running"
-    return job["state"]
+def eta(job: Json) -> str:
+    """`ETA 3:05 (2:40–3:50)`, with the band it lies in four times out of five; empty when unknown."""
+    if job["eta_seconds"] is None:
+        return ""
+    low, high = job.get("eta_low_seconds"), job.get("eta_high_seconds")
+    band = "" if low is None or high is None else f" ({duration(low)}–{duration(high)})"
+    return f"ETA {duration(job['eta_seconds'])}{band}"
+
+
+def standing(job: Json, silent_seconds: float = 0.0) -> str:
+    """The phase of a running job, else the state; for how long a running one has told nothing, once that is long."""
+    if job["state"] != "running":
+        return job["state"]
+    phase = job["phase"] or "running"
+    return phase if silent_seconds < LEAST_SLOW_SECONDS else f"{phase}, silent for {duration(silent_seconds)}"
 
 
 def label(job: Json) -> str:
@@ -90,8 +102,8 @@ def label(job: Json) -> str:
 
 def plain_line(job: Json) -> str:
     """One job in one line of text."""
-    eta = f"ETA {duration(job['eta_seconds'])}" if job["eta_seconds"] is not None else ""
-    parts = [f"{label(job):<12}", f"{standing(job):<12}", f"{job['percent']:6.2f} %", counters(job), rate(job), eta]
+    stands = f"{standing(job, job.get('data_age_seconds', 0.0)):<12}"
+    parts = [f"{label(job):<12}", stands, f"{job['percent']:6.2f} %", counters(job), rate(job), eta(job)]
     return "  ".join(part for part in parts if part.strip())
 
 
@@ -101,15 +113,14 @@ def live_table(jobs: Iterable[Json]) -> Table:
     for justify in ("left", "left", "left", "right", "left", "right", "right"):
         table.add_column(justify=justify, no_wrap=True)
     for job in jobs:
-        eta = duration(job["eta_seconds"]) if job["eta_seconds"] is not None else ""
         table.add_row(
             Text(label(job), style="bold"),
-            Text(standing(job), style=STATE_STYLES.get(job["state"], "dim")),
+            Text(standing(job, job.get("data_age_seconds", 0.0)), style=STATE_STYLES.get(job["state"], "dim")),
             ProgressBar(total=100, completed=job["percent"], width=_BAR_CELLS),
             f"{job['percent']:.2f} %",
             counters(job),
             rate(job),
-            eta and f"ETA {eta}",
+            eta(job),
         )
     return table
 

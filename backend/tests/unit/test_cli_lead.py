@@ -11,7 +11,7 @@ from headway.cli.lead import Lead
 
 
 def job(revision: int, percent: float, attempt: int = 1, state: str = "running") -> dict[str, Any]:
-    return {"revision": revision, "percent": percent, "attempt": attempt, "state": state}
+    return {"revision": revision, "percent": percent, "attempt": attempt, "state": state, "data_age_seconds": 0.5}
 
 
 def test_bar_goes_on_at_the_pace_of_late_and_waits_where_the_next_update_is_expected() -> None:
@@ -23,6 +23,15 @@ def test_bar_goes_on_at_the_pace_of_late_and_waits_where_the_next_update_is_expe
     assert lead.at(104.0) == lead.at(500.0) == 14.0
     lead.tell(job(3, 13.0), 504.0)
     assert lead.at(504.0) == 14.0, "never backwards"
+
+
+def test_silence_grows_until_the_job_tells_something() -> None:
+    lead = Lead()
+    lead.tell(job(1, 10.0), 100.0)
+    lead.tell(job(1, 10.0), 130.0)
+    assert lead.silent(140.0) == 40.5
+    lead.tell(job(2, 11.0), 140.0)
+    assert lead.silent(140.0) == 0.5
 
 
 def test_only_the_truth_is_a_hundred_and_a_new_attempt_may_stand_lower() -> None:

@@ -55,3 +55,6 @@ def test_a_plain_line_says_where_a_job_stands() -> None:
         "eta_seconds": 63.0,
     }
     assert " ".join(plain_line(job).split()) == "mine training 45.12 % step 456/1000 38.6 k row/s ETA 1:03"
+    banded = job | {"eta_low_seconds": 50.0, "eta_high_seconds": 81.0, "data_age_seconds": 75.0}
+    assert plain_line(banded).endswith("ETA 1:03 (50 s–1:21)")
+    assert "training, silent for 1:15" in plain_line(banded)
