@@ -8,9 +8,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from headway.ml.features.firings import BLOCK_ELEMENTS
 from headway.ml.sae.saelens import SavedSae
 
-BLOCK_ELEMENTS = 4 << 20
+#: A feature that fires on a larger share of the rows counts as dense.
 DENSE = 0.1
 #: Firing densities are counted by half decades from 1e-6 to 1; what fires more seldom than that is in the first.
 LOG10_EDGES = tuple(edge / 2 for edge in range(-12, 1))

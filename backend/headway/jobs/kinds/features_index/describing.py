@@ -12,13 +12,12 @@ from torch import Tensor
 from headway.jobs.feature_index import HISTOGRAM_BINS, QUANTILES, TOP, ExampleRow, FeatureRow, SaeRow
 from headway.ml.features.collector import REACH, Collector, Kept
 from headway.ml.features.lens import Nearest, logit_lens, nearest_rows
+from headway.ml.features.quality import DENSE
 from headway.ml.features.saes import PlacedSae
 from headway.ml.text.token_store import TokenStore
 
 LISTED = 10
 """Tokens and neighbours that are listed of a feature."""
-DENSE = 0.1
-"""A feature that fires on a larger share of the tokens counts as dense."""
 
 TextOf = Callable[[int], str]
 
