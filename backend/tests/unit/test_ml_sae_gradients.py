@@ -30,7 +30,8 @@ def dense_step(weights: Weights, rows: torch.Tensor, objective: TopKObjective, d
         aux_loss = scale * (codes_dead @ dec[dead] - residual).pow(2).sum(-1).mean()
     gradients = torch.autograd.grad(loss + aux_loss, leaves)
     fvu = (out - rows).pow(2).sum() / (rows - rows.mean(0)).pow(2).sum()
-    return StepResult(loss, aux_loss, fvu, (codes > 0).sum(0), Weights(*gradients))
+    fires = codes > 0
+    return StepResult(loss, aux_loss, fvu, fires.any(0), fires.sum(), Weights(*gradients))
 
 
 def problem(seed: int, batch: int, d_in: int, d_sae: int, dtype: torch.dtype = torch.float64):
@@ -61,7 +62,8 @@ def test_sparse_gradients_equal_dense_autograd_in_float64(seed, batch, d_in, d_s
     torch.testing.assert_close(ours.loss, theirs.loss, rtol=1e-12, atol=0)
     torch.testing.assert_close(ours.aux_loss, theirs.aux_loss, rtol=1e-12, atol=1e-14)
     torch.testing.assert_close(ours.fvu, theirs.fvu, rtol=1e-9, atol=0)
-    assert torch.equal(ours.firings, theirs.firings)
+    assert torch.equal(ours.fired, theirs.fired)
+    assert ours.firings == theirs.firings
     for name, mine, reference in zip(Weights._fields, ours.gradients, theirs.gradients, strict=True):
         scale = reference.abs().max().item() or 1.0
         torch.testing.assert_close(mine, reference, rtol=0, atol=1e-9 * scale, msg=lambda m, n=name: f"{n}: {m}")

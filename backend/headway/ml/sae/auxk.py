@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from headway.ml.sae.largest import largest
 from headway.ml.sae.weights import Weights
 
 
@@ -50,5 +51,5 @@ def _keep_top(pre: Tensor, k: int) -> Tensor:
     """ReLU of the k largest per row, zeros elsewhere, same shape."""
     if k == pre.shape[1]:
         return pre.relu_()
-    values, indices = pre.topk(k, dim=-1, sorted=False)
-    return torch.zeros_like(pre).scatter_(1, indices, values.relu_())
+    top = largest(pre, k)
+    return torch.zeros_like(pre).scatter_(1, top.features, top.values.relu_())

@@ -65,7 +65,7 @@ class BatchTopKObjective:
             losses[-1],
             aux_loss,
             variance_unexplained(losses[-1] * len(rows), centred),
-            entries.firings(d_sae),
+            *entries.fired(d_sae),
             gradients,
             penalty=torch.stack(losses[:-1]).sum() if self.prefixes else None,
             running={"threshold": _moved(model.running["threshold"], entries.values)},

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
+from headway.ml.sae.saelens import save_sparsity
 from headway.ml.sae.trainer import SaeTrainer
 
 
@@ -26,10 +28,12 @@ class Evaluation(NamedTuple):
 
 
 @torch.no_grad()
-def evaluate(trainer: SaeTrainer, batches: Iterable[Tensor | tuple[Tensor, Tensor]]) -> Evaluation:
+def evaluate(
+    trainer: SaeTrainer, batches: Iterable[Tensor | tuple[Tensor, Tensor]], folder: Path | None = None
+) -> Evaluation:
     """Evaluate on batches of rows [batch, d_in], a transcoder on pairs of rows and targets; at least one row.
 
-    Sums are kept in float64.
+    Sums are kept in float64. How often each feature fired is written into `folder` as SAELens has it.
     """
     rows, squared, cosine = 0, 0.0, 0.0
     total: Tensor | None = None
@@ -46,6 +50,8 @@ def evaluate(trainer: SaeTrainer, batches: Iterable[Tensor | tuple[Tensor, Tenso
         rows += len(batch)
     if total is None:
         raise ValueError("no rows to evaluate on: raise `eval_rows`")
+    if folder is not None:
+        save_sparsity(folder, firings, rows)
     variance = power - total.square().sum().item() / rows
     return Evaluation(
         loss=squared / rows,

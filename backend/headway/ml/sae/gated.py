@@ -107,5 +107,6 @@ class _Sums:
         """All of it."""
         loss = self._squared / self._batch
         fvu = variance_unexplained(self._squared, self._centred)
-        firings = self._firings.long()
-        return StepResult(loss, torch.zeros_like(loss), fvu, firings, self._gradients, self._penalty, self._extra)
+        fired, firings = self._firings > 0, self._firings.sum()
+        rest = (self._gradients, self._penalty, self._extra)
+        return StepResult(loss, torch.zeros_like(loss), fvu, fired, firings, *rest)

@@ -32,16 +32,18 @@ class Model:
 
 
 class StepResult(NamedTuple):
-    """Loss (mean squared distance over rows), AuxK's term as it enters the sum, firings per feature, gradients.
+    """Loss (mean squared distance over rows), AuxK's term as it enters the sum, which features fired, gradients.
 
     `fvu` is Σ‖ŷ - y‖² / Σ‖y - mean‖² over the batch. `penalty` is all else that is minimised (sparsity, inner
-    dictionaries), or None where there is none. `extra` are the gradients of `Model.extra`, `running` what
+    dictionaries), or None where there is none. `fired` [d_sae] says whether a feature fired in any row, `firings` how
+    often one fired in all. `extra` are the gradients of `Model.extra`, `running` what
     `Model.running` becomes if the step is taken.
     """
 
     loss: Tensor
     aux_loss: Tensor
     fvu: Tensor
+    fired: Tensor
     firings: Tensor
     gradients: Weights
     penalty: Tensor | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from headway.ml.sae.dense import dense_codes, dense_step
+from headway.ml.sae.dense import Codes, dense_codes, dense_step
 from headway.ml.sae.objective import Model, Reconstruction, StepResult, ramp
 from headway.ml.sae.weights import BiasInit, Weights, initial_weights
 
@@ -72,27 +72,24 @@ class ReluObjective:
     def reconstruct(self, model: Model, rows: Tensor) -> Reconstruction:
         """Codes and their decoding."""
         weights = model.weights
-        codes = dense_codes(weights, self._inputs(weights, rows), _ReluL1(torch.zeros_like(weights.b_enc), free=False))
+        codes = dense_codes(weights, self._inputs(weights, rows), _ReluL1(weights.b_enc, free=False))
         return Reconstruction(torch.addmm(weights.b_dec, codes, weights.dec), (codes > 0).sum(0))
 
 
 class _ReluL1:
-    """`price` [d_sae]: what a unit of each code adds to the loss; with `free` decoder norms it holds their factor."""
+    """With `free` decoder norms `price` [d_sae] holds their factor."""
 
     def __init__(self, price: Tensor, *, free: bool) -> None:
-        self._price, self._free = price, free
-        self._sums = torch.zeros_like(price)
+        self.price, self._free = price, free
 
     def forward(self, pre: Tensor) -> Tensor:
         return pre.relu_()
 
     def backward(self, codes: Tensor, d_codes: Tensor) -> Tensor:
-        self._sums.add_(codes.sum(0))
-        d_codes.add_(self._price)
         return torch.ops.aten.threshold_backward.grad_input(d_codes, codes, 0, grad_input=d_codes)
 
-    def finish(self, weights: Weights, gradients: Weights) -> tuple[Tensor, dict[str, Tensor]]:
-        penalty = self._sums * self._price
+    def finish(self, codes: Codes, weights: Weights, gradients: Weights) -> tuple[Tensor, dict[str, Tensor]]:
+        penalty = codes.sums * self.price
         if self._free:
             per_row = penalty / weights.dec.square().sum(1).clamp_min_(1e-24)
             gradients.dec.addcmul_(weights.dec, per_row.unsqueeze(1))

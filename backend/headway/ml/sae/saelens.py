@@ -1,4 +1,4 @@
-"""The SAELens on-disk format: `cfg.json` beside `sae_weights.safetensors`, in and out.
+"""The SAELens on-disk format: `cfg.json` beside `sae_weights.safetensors`, in and out; `load_sae` reads the others too.
 
 A model trained on activations times `scale` is written so that it takes them unscaled. Every architecture commutes
 with a positive factor once its biases and thresholds are divided by `scale`: the codes shrink by the factor that the
@@ -11,63 +11,28 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from headway.ml.sae.batch_topk import BatchTopKObjective
+from headway.ml.sae.foreign import DICTIONARY_LEARNING_FILE, SPARSIFY_FILE, load_dictionary_learning, load_sparsify
 from headway.ml.sae.gated import GatedObjective
 from headway.ml.sae.jumprelu import LOG_THRESHOLD, JumpReluObjective
 from headway.ml.sae.objective import Model, Objective
 from headway.ml.sae.relu import ReluObjective
+from headway.ml.sae.saved import SavedSae
 from headway.ml.sae.topk import SkipTranscoderObjective, TopKObjective
 from headway.ml.sae.weights import Weights
 
 CONFIG_FILE = "cfg.json"
 WEIGHTS_FILE = "sae_weights.safetensors"
+SPARSITY_FILE = "sparsity.safetensors"
+SPARSITY_FLOOR = 1e-10  # SAELens' own: a feature that never fired is at -10
 TOPK_SKIP_TRANSCODER = "topk_skip_transcoder"
 READ = ("topk", "standard", "jumprelu", "gated", "transcoder", "jumprelu_transcoder", "skip_transcoder")
 _PLAIN = ("W_enc", "b_enc", "b_gate", "W_dec", "b_dec")
-
-
-class SavedSae(NamedTuple):
-    """An SAE as it lies on disk; it takes unscaled activations. `k` is 0 where it is not a TopK.
-
-    `extra` holds what is beyond the four weights, in SAELens' names: `threshold`, `r_mag`, `b_mag`, `W_skip`.
-    """
-
-    weights: Weights
-    k: int
-    config: dict[str, Any]
-    extra: dict[str, Tensor]
-
-    @torch.no_grad()
-    def encode(self, rows: Tensor) -> Tensor:
-        """Codes [batch, d_sae] of rows [batch, d_in]."""
-        weights = self.weights
-        inputs = rows - weights.b_dec if self.config["apply_b_dec_to_input"] else rows
-        product = inputs @ weights.enc.t()
-        pre = product + weights.b_enc
-        if "r_mag" in self.extra:
-            magnitudes = (product * self.extra["r_mag"].exp() + self.extra["b_mag"]).relu()
-            return magnitudes.mul_(pre > 0)
-        if self.k:
-            top = pre.topk(self.k, dim=-1)
-            return torch.zeros_like(pre).scatter_(1, top.indices, top.values.relu_())
-        codes = pre.relu()
-        return codes.mul_(codes > self.extra["threshold"]) if "threshold" in self.extra else codes
-
-    @torch.no_grad()
-    def decode(self, codes: Tensor, rows: Tensor) -> Tensor:
-        """What codes [batch, d_sae] of rows [batch, d_in] come to: [batch, d_out]."""
-        out = torch.addmm(self.weights.b_dec, codes, self.weights.dec)
-        return out.addmm_(rows, self.extra["W_skip"].t()) if "W_skip" in self.extra else out
-
-    def reconstruct(self, rows: Tensor) -> Tensor:
-        """What it makes of rows [batch, d_in]: [batch, d_out]."""
-        return self.decode(self.encode(rows), rows)
 
 
 def save_sae(
@@ -134,23 +99,63 @@ def _described(objective: Objective, model: Model, scale: float) -> tuple[str, d
             raise ValueError(f"{type(objective).__name__} has no form in SAELens' format")
 
 
+def save_sparsity(folder: Path, firings: Tensor, rows: int) -> None:
+    """Write how often each feature fired, [d_sae] in so many rows, as SAELens does: its logarithm to base 10."""
+    folder.mkdir(parents=True, exist_ok=True)
+    logarithms = (firings.cpu().float() / rows + SPARSITY_FLOOR).log10()
+    save_file({"sparsity": logarithms}, folder / SPARSITY_FILE)
+
+
 def load_sae(folder: Path) -> SavedSae:
-    """Read an SAE. Raises ValueError for one that cannot be read as it is meant, and OSError for missing files."""
+    """Read an SAE that SAELens, sparsify, dictionary_learning or `save_sae` wrote.
+
+    Raises ValueError for one that cannot be read as it is meant, and OSError for missing files.
+    """
+    for file, load in OTHERS.items():
+        if (folder / file).exists():
+            return load(folder)
     config: dict[str, Any] = json.loads((folder / CONFIG_FILE).read_text())
-    _refuse_unknown(folder, config)
-    tensors = load_file(folder / WEIGHTS_FILE)
+    if config.get("architecture") not in (*READ, TOPK_SKIP_TRANSCODER):
+        raise ValueError(f"{folder} holds a {config.get('architecture')!r} SAE; {', '.join(READ)} can be read")
+    found = {name: tensor.float() for name, tensor in load_file(folder / WEIGHTS_FILE).items()}
+    tensors = _folded(folder, config, found)
     bias = tensors["b_gate"] if "b_gate" in tensors else tensors["b_enc"]
     weights = Weights(tensors["W_enc"].t().contiguous(), bias, tensors["W_dec"], tensors["b_dec"])
     extra = {name: tensor for name, tensor in tensors.items() if name not in _PLAIN}
     return SavedSae(weights, int(config.get("k") or 0), {"apply_b_dec_to_input": True} | config, extra)
 
 
-def _refuse_unknown(folder: Path, config: Mapping[str, Any]) -> None:
-    if config.get("architecture") not in (*READ, TOPK_SKIP_TRANSCODER):
-        raise ValueError(f"{folder} holds a {config.get('architecture')!r} SAE; {', '.join(READ)} can be read")
-    if config.get("normalize_activations") not in (None, "none"):
-        raise ValueError(f"{folder} normalises activations by itself: fold it into the weights in SAELens, save again")
-    if config.get("rescale_acts_by_decoder_norm"):
-        raise ValueError(
-            f"{folder} rescales codes by decoder norms: fold them in SAELens (fold_W_dec_norm), save again"
-        )
+def _folded(folder: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors without what the config has to be done around them, which is then taken out of it.
+
+    Codes are those that SAELens would give: they were scaled by the decoder's norms before the choice of the largest
+    and are not scaled back, and were made of activations times a constant.
+    """
+    norms, scale = _decoder_norms(config, tensors["W_dec"]), _input_scale(folder, config)
+    config["normalize_activations"], config["rescale_acts_by_decoder_norm"] = "none", False
+    columns = {"W_enc": tensors["W_enc"] * (norms * scale), "W_dec": tensors["W_dec"] / (norms * scale).unsqueeze(1)}
+    biases = {name: tensors[name] * norms for name in ("b_enc",) if name in tensors}
+    return tensors | columns | biases | {"b_dec": tensors["b_dec"] / scale}
+
+
+def _decoder_norms(config: Mapping[str, Any], dec: Tensor) -> Tensor:
+    return dec.norm(dim=1) if config.get("rescale_acts_by_decoder_norm") else dec.new_ones(len(dec))
+
+
+def _input_scale(folder: Path, config: Mapping[str, Any]) -> float:
+    """What activations are multiplied by before they are encoded, and divided by after they are decoded."""
+    match config.get("normalize_activations"):
+        case None | "none":
+            return 1.0
+        case "expected_average_only_in" if config.get("norm_scaling_factor"):
+            return float(config["norm_scaling_factor"])
+        case "expected_average_only_in":
+            lack = "its cfg.json has no norm_scaling_factor: add it, or fold it in SAELens"
+            raise ValueError(f"{folder} takes activations times a constant, and {lack}")
+        case other:
+            reason = "normalises each activation by itself, which no weights can stand for"
+            raise ValueError(f"{folder} ({other}) {reason}: choose one trained without, or with a constant factor")
+
+
+#: A file that tells another library's format.
+OTHERS = {SPARSIFY_FILE: load_sparsify, DICTIONARY_LEARNING_FILE: load_dictionary_learning}

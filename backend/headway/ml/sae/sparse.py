@@ -45,6 +45,11 @@ class Entries(NamedTuple):
         """Σ value · dec[feature] of each row, [batch, d_out]."""
         return F.embedding_bag(self.features, dec, self.starts, mode="sum", per_sample_weights=self.values)
 
+    def fired(self, d_sae: int) -> tuple[Tensor, Tensor]:
+        """Whether each feature is above 0 anywhere, [d_sae], and how often one is in all."""
+        firings = self.firings(d_sae)
+        return firings > 0, firings.sum()
+
     def firings(self, d_sae: int) -> Tensor:
         """How often each feature is above 0, [d_sae]."""
         return torch.bincount(self.features[self.values > 0], minlength=d_sae)
@@ -60,16 +65,24 @@ class Sparse(NamedTuple):
     gradients: Weights
 
 
-def pre_activations(
-    enc: Tensor, b_enc: Tensor, inputs: Tensor, dtype: torch.dtype | None, elements: int | None = None
-) -> Iterator[Tensor]:
-    """inputs @ encᵀ + b_enc in blocks of about `elements`; the product in `dtype` where one is named."""
-    enc = enc.to(dtype) if dtype else enc
-    for part in inputs.split(max(LEAST_BLOCK_ROWS, (elements or ENCODE_BLOCK_ELEMENTS) // len(enc))):
+def pre_activations(enc: Tensor, b_enc: Tensor, inputs: Tensor, dtype: torch.dtype | None) -> Iterator[Tensor]:
+    """inputs @ encᵀ + b_enc in blocks of rows; the product in `dtype` where it is one that pays."""
+    enc = enc.to(dtype) if dtype and is_fast(dtype, enc.device) else enc
+    for part in inputs.split(rows_in_block(len(enc), ENCODE_BLOCK_ELEMENTS)):
         if enc.dtype == part.dtype:
             yield torch.addmm(b_enc, part, enc.t())
         else:
             yield (part.to(enc.dtype) @ enc.t()).to(part.dtype).add_(b_enc)
+
+
+def rows_in_block(d_sae: int, elements: int) -> int:
+    """How many rows of codes make a block of about `elements`."""
+    return max(LEAST_BLOCK_ROWS, elements // d_sae)
+
+
+def is_fast(dtype: torch.dtype, device: torch.device) -> bool:
+    """Whether products in `dtype` are quicker there: processors without bfloat16 emulate it, seven times slower."""
+    return dtype != torch.bfloat16 or device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def sparse_gradients(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from headway.ml.sae.auxk import AuxK, add_aux
+from headway.ml.sae.largest import largest
 from headway.ml.sae.objective import Model, Reconstruction, StepResult
 from headway.ml.sae.sparse import Entries, pre_activations, sparse_gradients, variance_unexplained
 from headway.ml.sae.weights import BiasInit, Weights, initial_weights
@@ -29,7 +30,7 @@ class Chosen(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TopKObjective:
-    """What is minimised. `encode_dtype` bfloat16 halves the encode where the CPU has it; all else stays as it is."""
+    """What is minimised. `encode_dtype` is that of the encode's product alone (`sparse.pre_activations`)."""
 
     k: int
     aux_k: int = 0
@@ -100,9 +101,9 @@ def encode(weights: Weights, inputs: Tensor, objective: TopKObjective, dead: Ten
     features: list[Tensor] = []
     gathered: list[Tensor] = []
     for pre in pre_activations(weights.enc, weights.b_enc, inputs, objective.encode_dtype):
-        top, indices = pre.topk(objective.k, dim=-1, sorted=False)
-        values.append(top.relu_().flatten())
-        features.append(indices.flatten())
+        top = largest(pre, objective.k)
+        values.append(top.values.relu_().flatten())
+        features.append(top.features.flatten())
         if dead is not None:
             gathered.append(pre.index_select(1, dead))
     starts = torch.arange(0, len(inputs) * objective.k, objective.k, device=inputs.device)
@@ -133,4 +134,5 @@ def step_between(
     if revive is not None and pre is not None:
         aux_loss = add_aux(gradients, weights, inputs, errors[-1], revive, pre, aux)
     fvu = variance_unexplained(squared, goal)
-    return StepResult(squared / len(goal), aux_loss, fvu, entries.firings(len(weights.enc)), gradients), errors[-1]
+    loss, fired = squared / len(goal), entries.fired(len(weights.enc))
+    return StepResult(loss, aux_loss, fvu, *fired, gradients), errors[-1]

@@ -110,7 +110,7 @@ class SaeTrainer:
         self._check(result, grad_norm)
         lr = self.config.schedule.at(self.step_number)
         self._apply(result, lr)
-        self._count(result.firings, len(rows))
+        self._count(result.fired, len(rows))
         self._revive(rows)
         return self._metrics(result, len(rows), grad_norm, lr)
 
@@ -148,8 +148,8 @@ class SaeTrainer:
             for mean, value in zip(self._averaged.learned().values(), self.model.learned().values(), strict=True):
                 mean.lerp_(value, 1 - self.config.ema_decay)
 
-    def _count(self, firings: Tensor, rows: int) -> None:
-        self.rows_since_fired.add_(rows).masked_fill_(firings > 0, 0)
+    def _count(self, fired: Tensor, rows: int) -> None:
+        self.rows_since_fired.add_(rows).masked_fill_(fired, 0)
         self.step_number += 1
 
     def _revive(self, rows: Tensor) -> None:
@@ -167,7 +167,7 @@ class SaeTrainer:
             loss=result.loss.item(),
             aux_loss=result.aux_loss.item(),
             fvu=result.fvu.item(),
-            l0=result.firings.sum().item() / rows,
+            l0=result.firings.item() / rows,
             dead_fraction=(self.rows_since_fired >= self.config.dead_after_rows).float().mean().item(),
             grad_norm=grad_norm,
             lr=lr,
