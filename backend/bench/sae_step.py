@@ -32,18 +32,23 @@ D_IN, D_SAE, BATCH, K, ROWS = 384, 3072, 4096, 32, 65_536
 NEVER = 1 << 40
 
 
-def make_reader(folder: Path) -> HookReader:
+def make_store(folder: Path) -> None:
     """A store of rows that are sparse mixes of fixed directions, as activations are."""
     generator = torch.Generator().manual_seed(0)
     directions = torch.nn.functional.normalize(torch.randn(1024, D_IN, generator=generator), dim=1)
+    folder.mkdir()
     writer = HookWriter(folder, layer=0, hook="resid_post", d_in=D_IN, dtype="bfloat16")
     for _ in range(0, ROWS, BATCH):
         codes = torch.rand(BATCH, 1024, generator=generator)
         writer.append(codes.mul_(codes > 0.98) @ directions * 5 + 0.05 * torch.randn(BATCH, D_IN, generator=generator))
     entry = writer.finish(lambda _: None)
-    return HookReader(
-        folder, Manifest(dtype="bfloat16", d_in=D_IN, rows=ROWS, model={}, tokens={}, hooks=[entry]), entry
-    )
+    Manifest(dtype="bfloat16", d_in=D_IN, rows=ROWS, model={}, tokens={}, hooks=[entry]).write(folder)
+
+
+def open_reader(folder: Path) -> HookReader:
+    """The rows of a store's first hook."""
+    manifest = Manifest.read(folder)
+    return HookReader(folder, manifest, manifest.hooks[0])
 
 
 def objective_of(name: Architecture, dtype: torch.dtype | None = None) -> Objective:
@@ -119,7 +124,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
-        reader, order = make_reader(Path(folder)), RowOrder(ROWS, BATCH, seed=0)
+        make_store(store := Path(folder) / "store")
+        reader, order = open_reader(store), RowOrder(ROWS, BATCH, seed=0)
         runs = {"five bare matmuls": five_matmuls()}
         for name, objective, dead in cases(options):
             runs[name] = step_of(make_trainer(reader, order, objective, dead), reader, order)
