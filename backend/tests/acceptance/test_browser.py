@@ -17,6 +17,7 @@ from headway.local import postgres, valkey
 from headway.local.folders import prepare_data_dir
 from tests.acceptance.browser import KEEP_SCREENSHOTS, keep, needs_chromium, run_script
 from tests.acceptance.studies import study_with_sae
+from tests.feature_indexes import add_index
 from tests.installation import Installation, open_installation
 from tests.services import fresh_database, running
 
@@ -108,6 +109,11 @@ def test_system_operations_and_strategies_show_what_there_is(site: Site) -> None
         site.installation.wait_state(search, "completed")
         saved = httpx.get(f"{site.address}/api/v1/configurations", headers=BEARER).json()["items"][0]["id"]
         site.visit("pages", JOB_ID=job, CONFIGURATION=saved)
+
+
+def test_features_are_browsed_searched_and_labelled(site: Site) -> None:
+    add_index(site.installation, "features1", {"layer3.resid_post": 330, "layer5.resid_post": 66})
+    site.visit("features", INDEX="features1")
 
 
 def test_buttons_pause_resume_and_cancel(site: Site) -> None:

@@ -1,5 +1,5 @@
 import { ActionIcon, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import { IconActivity, IconAdjustmentsHorizontal, IconBox, IconChartLine, IconListDetails, IconMoon, IconPhoto, IconPlus, IconServer2, IconSitemap, IconSun } from "@tabler/icons-react";
+import { IconActivity, IconAdjustmentsHorizontal, IconBox, IconChartLine, IconFileText, IconGridDots, IconListDetails, IconMoon, IconPhoto, IconPlus, IconServer2, IconSitemap, IconSun, IconTopologyStar, IconWaveSine } from "@tabler/icons-react";
 import { Link, Outlet, useLocation } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import { ConnectionIndicator } from "@/components/ui/ConnectionIndicator";
@@ -11,6 +11,10 @@ const PAGES = [
   { to: "/trainings", label: "Trainings", Icon: IconListDetails },
   { to: "/studies", label: "Studies", Icon: IconSitemap },
   { to: "/submit", label: "New job", Icon: IconPlus },
+  { to: "/models", label: "Models", Icon: IconTopologyStar },
+  { to: "/datasets", label: "Datasets", Icon: IconFileText },
+  { to: "/activations", label: "Activations", Icon: IconWaveSine },
+  { to: "/saes", label: "SAEs", Icon: IconGridDots },
   { to: "/strategies", label: "Strategies", Icon: IconChartLine },
   { to: "/images", label: "Images", Icon: IconPhoto },
   { to: "/artifacts", label: "Artifacts", Icon: IconBox },

@@ -1,4 +1,5 @@
 import { createRootRoute, createRoute, createRouter, lazyRouteComponent, redirect } from "@tanstack/react-router";
+import { lookOf, searchOf } from "@/features/features/look";
 import { RouteError } from "./RouteError";
 import { NotFound } from "./NotFound";
 import { Shell } from "./Shell";
@@ -83,6 +84,43 @@ const artifacts = createRoute({
   component: lazyRouteComponent(() => import("./routes/artifacts"), "Artifacts"),
 });
 
+const models = createRoute({
+  getParentRoute: () => root,
+  path: "/models",
+  component: lazyRouteComponent(() => import("./routes/typePages"), "Models"),
+});
+
+const datasets = createRoute({
+  getParentRoute: () => root,
+  path: "/datasets",
+  component: lazyRouteComponent(() => import("./routes/typePages"), "Datasets"),
+});
+
+const activations = createRoute({
+  getParentRoute: () => root,
+  path: "/activations",
+  component: lazyRouteComponent(() => import("./routes/typePages"), "Activations"),
+});
+
+const saes = createRoute({
+  getParentRoute: () => root,
+  path: "/saes",
+  component: lazyRouteComponent(() => import("./routes/typePages"), "Saes"),
+});
+
+const sae = createRoute({
+  getParentRoute: () => root,
+  path: "/saes/$id",
+  component: lazyRouteComponent(() => import("./routes/sae"), "SaeRoute"),
+});
+
+const features = createRoute({
+  getParentRoute: () => root,
+  path: "/features/$id",
+  validateSearch: (search: Record<string, unknown>) => searchOf(lookOf(search)),
+  component: lazyRouteComponent(() => import("./routes/features"), "Features"),
+});
+
 const operations = createRoute({
   getParentRoute: () => root,
   path: "/operations",
@@ -131,7 +169,7 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import("@/features/settings/components/SettingsPage"), "SettingsPage"),
 });
 
-const routeTree = root.addChildren([index, trainings, job, again, compare, studies, study, submit, submitKind, strategies, configuration, imageSessions, imageSession, artifacts, operations, system, settings]);
+const routeTree = root.addChildren([index, trainings, job, again, compare, studies, study, submit, submitKind, strategies, configuration, imageSessions, imageSession, artifacts, models, datasets, activations, saes, sae, features, operations, system, settings]);
 
 export const router = createRouter({
   routeTree,

@@ -13,6 +13,9 @@ export const RECONNECT_MS = { reconnectionDelay: 200, reconnectionDelayMax: 2_00
 /** How long one REST call or one socket acknowledgement may take. */
 export const TIMEOUT_MS = 15_000;
 
+/** A model that is asked for a label may think this long. */
+export const LABELLING_MS = 60_000;
+
 /** A channel nobody listens to any more is given up after this long: moving between pages costs nothing. */
 export const LINGER_MS = 1_000;
 

@@ -133,3 +133,15 @@ export interface ConfigurationResults {
 }
 export type WholeConfiguration = With<Schemas["WholeConfigurationView"], { config: JsonObject; results: ConfigurationResults }>;
 export type ComparedConfigurations = With<Schemas["ComparedConfigurationsView"], { items: WholeConfiguration[] }>;
+
+export type FeatureIndex = Schemas["FeatureIndexView"];
+export type IndexedSae = Schemas["IndexedSaeView"];
+export type Feature = Schemas["FeatureView"];
+export type FeaturesPage = Schemas["FeaturesPage"];
+export type WholeFeature = Schemas["WholeFeatureView"];
+export type FeatureExample = Schemas["ExampleView"];
+export type FeatureLabel = Schemas["LabelView"];
+export type ModelLabels = Schemas["ModelLabelsView"];
+
+/** How many features fire how often, between 10 to the edges; from an index as from an evaluation. */
+export type Densities = Pick<Schemas["DensitiesView"], "log10_edges" | "counts" | "never">;

@@ -13,6 +13,14 @@ describe("numbers", () => {
   ])("percent %f keeps two decimals", (value, text) => expect(n.percent(value)).toBe(text));
 
   test.each([
+    [0, "0 %"],
+    [0.0312, "3.1 %"],
+    [0.00001, "0.001 %"],
+    [1e-8, "0.000001 %"],
+    [1, "100 %"],
+  ])("share %f reads %s", (value, text) => expect(n.share(value)).toBe(text));
+
+  test.each([
     [12345.6, "step", "12,346 step/s"],
     [123.4, "step", "123 step/s"],
     [1.234, "step", "1.23 step/s"],

@@ -10,6 +10,11 @@ export const count = (value: number): string => GROUPED.format(value);
 /** Two decimals always, so that the width stands still. */
 export const percent = (value: number): string => `${value.toFixed(2)} %`;
 
+/** A share (0..1) in percent with two significant digits: `3.1 %`, `0.0042 %`. */
+export function share(value: number): string {
+  return `${value === 0 ? 0 : Number((value * 100).toPrecision(2)).toLocaleString("en", { maximumFractionDigits: 8 })} %`;
+}
+
 export function bytes(value: number | null | undefined): string {
   if (value === null || value === undefined) return "–";
   const power = Math.min(Math.floor(Math.log10(Math.max(value, 1)) / 3), BYTE_UNITS.length - 1);

@@ -1,15 +1,13 @@
 import { SegmentedControl } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
 import { Ago } from "@/components/ui/Ago";
 import { Empty } from "@/components/ui/Empty";
 import { FailedRead } from "@/components/ui/Notice";
 import { Page } from "@/components/ui/Page";
 import { type Column, Table } from "@/components/ui/Table";
-import { api } from "@/lib/api/client";
 import { bytes } from "@/lib/format/numbers";
-import { usePolling } from "@/lib/live/usePolling";
-import type { Artifact, Page as ApiPage } from "@/types/api";
+import type { Artifact } from "@/types/api";
+import { useArtifacts } from "../api/queries";
+import { Name } from "./Name";
 
 const TYPES = [
   { value: "", label: "All" },
@@ -18,10 +16,9 @@ const TYPES = [
   { value: "tokens", label: "Tokens" },
   { value: "activations", label: "Activations" },
   { value: "sae", label: "SAEs" },
+  { value: "feature_index", label: "Features" },
+  { value: "evaluation", label: "Evaluations" },
 ];
-
-/** The list shows so many, the newest. */
-const NEWEST = 500;
 
 const COLUMNS: Column<Artifact>[] = [
   { title: "Name", cell: (item) => <Name artifact={item} /> },
@@ -35,30 +32,15 @@ const COLUMNS: Column<Artifact>[] = [
 
 /** What jobs have made, and where it lies. */
 export function ArtifactsPage({ type, onType }: { type: string; onType: (type: string) => void }) {
-  const { data, error, refetch } = useQuery({
-    queryKey: ["artifacts", { type }],
-    queryFn: ({ signal }) => api<ApiPage<Artifact>>("/artifacts", { query: { type, limit: NEWEST }, signal }),
-    refetchInterval: usePolling(),
-    placeholderData: (held) => held,
-  });
+  const { data, error, refetch } = useArtifacts({ type });
   return (
     <Page title="Artifacts">
       <SegmentedControl size="xs" aria-label="Type" data={TYPES} value={type} onChange={onType} mb={12} />
       {error && !data && <FailedRead error={error} retry={() => void refetch()} />}
       {data?.items.length === 0 && (
-        <Empty title="Nothing here yet">Models, datasets, token sets, activations and SAEs appear here as jobs make them.</Empty>
+        <Empty title="Nothing here yet">Models, datasets, token sets, activations and SAEs appear here as jobs make them, and so do files that were uploaded.</Empty>
       )}
       {data && data.items.length > 0 && <Table label="Artifacts" columns={COLUMNS} items={data.items} keyOf={(item) => item.id} />}
     </Page>
-  );
-}
-
-function Name({ artifact }: { artifact: Artifact }) {
-  const name = artifact.name || artifact.id;
-  if (!artifact.job_id) return name;
-  return (
-    <Link to="/jobs/$id" params={{ id: artifact.job_id }} title="The job that made it" style={{ fontWeight: 550 }}>
-      {name}
-    </Link>
   );
 }

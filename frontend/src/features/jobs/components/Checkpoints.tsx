@@ -6,12 +6,13 @@ import { bytes, count, metric } from "@/lib/format/numbers";
 import { isFinal } from "@/lib/jobs/states";
 import type { Checkpoint, Job } from "@/types/api";
 import { checkpoints } from "../api/queries";
+import { withoutFiring } from "../firing";
 
 const COLUMNS: Column<Checkpoint>[] = [
   { title: "Step", cell: (item) => (item.best ? <>{count(item.step)} <span className="dim">best</span></> : count(item.step)) },
   { title: "Attempt", cell: (item) => item.attempt, secondary: true },
   { title: "Size", cell: (item) => bytes(item.bytes), align: "right" },
-  { title: "Metrics", cell: (item) => Object.entries(item.metrics ?? {}).map(([name, value]) => `${name} ${metric(value)}`).join(", "), secondary: true },
+  { title: "Metrics", cell: (item) => withoutFiring(item.metrics).map(([name, value]) => `${name} ${metric(value)}`).join(", "), secondary: true },
   { title: "Made", cell: (item) => <Ago at={item.created_at} />, align: "right" },
 ];
 

@@ -14,6 +14,7 @@ import { useJobLive } from "../hooks/useJobLive";
 import { ActionButtons, Troubles } from "./Actions";
 import { Charts } from "./Charts";
 import { Checkpoints } from "./Checkpoints";
+import { FeaturesAtCheckpoints } from "./FeaturesAtCheckpoints";
 import { Hero } from "./Hero";
 import { HistoryCharts } from "./HistoryCharts";
 import classes from "./JobPage.module.css";
@@ -59,6 +60,7 @@ function JobView({ job }: { job: Job }) {
       <Troubles job={job} actions={actions} />
       <Hero job={job} />
       <Charts job={job} />
+      <FeaturesAtCheckpoints job={job} />
       <HistoryCharts job={job} />
       <JobHardware job={job} />
       <div className={classes.columns}>
