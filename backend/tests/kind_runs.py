@@ -64,6 +64,35 @@ def run_kind(
     threads: int = 2,
 ) -> Ran:
     """Run one attempt in `folder` (made), its outputs under `outputs` (`folder`/out). `prepare` may set flags first."""
+    places = order_kind(
+        folder,
+        name,
+        config,
+        inputs=inputs,
+        metas=metas,
+        outputs=outputs,
+        attempt=attempt,
+        resume_from=resume_from,
+        threads=threads,
+    )
+    if prepare:
+        prepare(Control.open(folder / "control"))
+    return read_back(Ran(run_in_folder(folder), folder, places))
+
+
+def order_kind(
+    folder: Path,
+    name: str,
+    config: Mapping[str, Any],
+    *,
+    inputs: Mapping[str, Path] | None = None,
+    metas: Mapping[str, dict[str, Any]] | None = None,
+    outputs: Path | None = None,
+    attempt: int = 1,
+    resume_from: list[Path] | None = None,
+    threads: int = 2,
+) -> dict[str, Path]:
+    """Order one attempt in `folder` (made), for whoever runs it; answers where its outputs will lie."""
     kind = get_kind(name)
     folder.mkdir(parents=True)
     places = {output.name: (outputs or folder / "out") / output.name for output in kind.outputs}
@@ -85,10 +114,8 @@ def run_kind(
         spool_quota_bytes=QUOTA_BYTES,
     )
     order.write(folder)
-    control = Control.create(folder / "control")
-    if prepare:
-        prepare(control)
-    return read_back(Ran(run_in_folder(folder), folder, places))
+    Control.create(folder / "control")
+    return places
 
 
 def read_back(ran: Ran) -> Ran:

@@ -89,7 +89,6 @@ def store_tokens(folder: Path, contexts: list[list[int]], pad: int, special: lis
             pad_id=pad,
             special_ids=special,
             tokenizer="",
-            sample="",
         )
     )
     return TokenStore(folder)

@@ -22,7 +22,10 @@ class Upload:
 MODEL_FILES = Upload(
     ("*.safetensors", "*.gguf", "*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken", "*.md", "LICENSE*"), folder=True
 )
-TEXT_FILES = Upload(("*.txt", "*.md", "*.rst", "*.jsonl", "*.jsonl.gz"), folder=True)
+TEXT_FILES = Upload(
+    ("*.txt", "*.md", "*.rst", "*.jsonl", "*.txt.gz", "*.jsonl.gz", "*.txt.zst", "*.jsonl.zst", "*.parquet"),
+    folder=True,
+)
 PREFERENCE_FILES = Upload(("*.jsonl", "*.jsonl.gz"))
 PRICE_FILES = Upload(("*.csv", "*.parquet"))
 PICTURE_FILES = Upload(

@@ -16,17 +16,19 @@ from typing import Literal
 from aiohttp import web
 
 START_SECONDS = 10
-LFS_SUFFIXES = (".safetensors", ".gguf", ".bin")
+LFS_SUFFIXES = (".safetensors", ".gguf", ".bin", ".parquet")
+ELSEWHERE = "/elsewhere"
 
 
 @dataclass
 class Fault:
     """Spoils one answer for a file: closes (`fin`), resets (`rst`) or stalls the connection after some bytes of the
-    body, or answers `status` instead."""
+    body, spoils a byte of it (`flip`), or answers `status` instead, with `headers`."""
 
-    how: Literal["fin", "rst", "stall", "status"]
+    how: Literal["fin", "rst", "stall", "flip", "status"]
     after_bytes: int = 0
     status: int = 503
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -40,6 +42,11 @@ class Hub:
     wrong_hashes: set[str] = field(default_factory=set)
     ranges: list[tuple[str, int]] = field(default_factory=list)
     tokens_seen: list[str | None] = field(default_factory=list)
+    #: Large files are then answered by a redirect to another host name, as hubs do; its tokens are seen apart.
+    redirects: bool = False
+    tokens_elsewhere: list[str | None] = field(default_factory=list)
+    #: What a listing answers instead, one an answer.
+    listing_faults: list[Fault] = field(default_factory=list)
 
     def add(self, kind: str, repo: str, files: dict[str, bytes]) -> None:
         """Put a repository there."""
@@ -59,6 +66,7 @@ class Hub:
             web.get(api, self._info),
             web.get(api + "/revision/{revision}", self._info),
             web.get(api + "/tree/{revision}", self._tree),
+            web.get(ELSEWHERE + "/{kind}/{owner}/{name}/{path:.+}", self._elsewhere),
             web.get("/{kind:datasets}/{owner}/{name}/resolve/{revision}/{path:.+}", self._file),
             web.get("/{owner}/{name}/resolve/{revision}/{path:.+}", self._file),
         ]
@@ -82,6 +90,9 @@ class Hub:
 
     async def _info(self, request: web.Request) -> web.Response:
         self.tokens_seen.append(request.headers.get("Authorization"))
+        if self.listing_faults:
+            fault = self.listing_faults.pop(0)
+            return web.Response(status=fault.status, headers=fault.headers)
         folder = self._folder(request)
         repo = f"{request.match_info['owner']}/{request.match_info['name']}"
         return web.json_response({"id": repo, "sha": self._commit(folder), "tags": ["license:mit"], "siblings": []})
@@ -101,19 +112,38 @@ class Hub:
         return entry
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
-        name = request.match_info["path"]
-        content = (self._folder(request) / name).read_bytes()
-        start = request.http_range.start or 0
+        name, folder = request.match_info["path"], self._folder(request)
+        if self.redirects and name.endswith(LFS_SUFFIXES):
+            port = request.url.port
+            where = f"{request.match_info.get('kind', 'models')}/{folder.parent.name}/{folder.name}/{name}"
+            raise web.HTTPFound(f"http://localhost:{port}{ELSEWHERE}/{where}")
+        return await self._content(request, name, (folder / name).read_bytes())
+
+    async def _elsewhere(self, request: web.Request) -> web.StreamResponse:
+        self.tokens_elsewhere.append(request.headers.get("Authorization"))
+        match = request.match_info
+        path = self.root / match["kind"] / match["owner"] / match["name"] / match["path"]
+        return await self._content(request, match["path"], path.read_bytes())
+
+    async def _content(self, request: web.Request, name: str, content: bytes) -> web.StreamResponse:
+        start, stop = request.http_range.start or 0, request.http_range.stop or len(content)
         self.ranges.append((name, start))
         fault = self.faults[name].pop(0) if self.faults.get(name) else None
         if fault and fault.how == "status":
-            return web.Response(status=fault.status)
+            return web.Response(status=fault.status, headers=fault.headers)
+        if fault and fault.how == "flip":
+            content = (
+                content[: fault.after_bytes]
+                + bytes([content[fault.after_bytes] ^ 1])
+                + content[fault.after_bytes + 1 :]
+            )
+            fault = None
         response = web.StreamResponse(status=206 if "Range" in request.headers else 200)
-        response.headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
-        response.content_length = len(content) - start
+        response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(content)}"
+        response.content_length = stop - start
         await response.prepare(request)
         if fault is None:
-            await response.write(content[start:])
+            await response.write(content[start:stop])
         else:
             await response.write(content[start : start + fault.after_bytes])
             await self._spoil(request, fault)

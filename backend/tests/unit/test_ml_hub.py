@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from headway.errors import InvalidInputError
 from headway.ml.hub.acquire import Acquisition
 from headway.ml.hub.errors import SourceError, WrongHashError
-from headway.ml.hub.files import SourceFile, choose_files, verify_file
+from headway.ml.hub.files import Choice, SourceFile, choose_files, verify_file
 from headway.ml.hub.sources import FolderSource, resolve
 
 
@@ -20,8 +20,8 @@ def named(*paths: str) -> list[SourceFile]:
     return [SourceFile(path, 10) for path in paths]
 
 
-def chosen(*paths: str, include: tuple[str, ...] = (), source_type="model") -> list[str]:
-    return [file.path for file in choose_files(named(*paths), source_type, include)[0]]
+def chosen(*paths: str, include: tuple[str, ...] = (), source_type="model", split: str | None = None) -> list[str]:
+    return [file.path for file in choose_files(named(*paths), Choice(source_type, include, split))[0]]
 
 
 def test_pickles_and_code_are_left_out_beside_safetensors():
@@ -40,9 +40,58 @@ def test_a_path_that_leads_out_of_the_folder_is_left_out():
 
 def test_patterns_narrow_the_choice():
     assert chosen("a-Q4.gguf", "a-Q8.gguf", include=("*Q4*",)) == ["a-Q4.gguf"]
-    assert chosen("a.txt", "b.jsonl", "c.parquet", source_type="dataset") == ["a.txt", "b.jsonl"]
-    with pytest.raises(SourceError, match=r"no text or JSON lines .* it holds c\.parquet"):
-        chosen("c.parquet", source_type="dataset")
+    texts = ["a.txt", "b.jsonl.zst", "c.parquet"]
+    assert chosen(*texts, "d.csv", "e.py", source_type="dataset") == texts
+    with pytest.raises(SourceError, match=r"no text \(\.txt .*\.parquet\) found; it holds d\.csv"):
+        chosen("d.csv", source_type="dataset")
+
+
+def test_card_and_licence_come_along_and_are_no_text():
+    assert chosen("README.md", "LICENSE", "a.txt", include=("*.txt",), source_type="dataset") == [
+        "LICENSE",
+        "README.md",
+        "a.txt",
+    ]
+    with pytest.raises(SourceError, match="no text"):
+        chosen("README.md", source_type="dataset")
+
+
+def test_of_two_copies_of_the_weights_one_is_taken():
+    assert chosen("model-00001-of-00001.safetensors", "consolidated.safetensors", "a.gguf") == [
+        "model-00001-of-00001.safetensors"
+    ]
+
+
+FILES_OF_SPLITS = [
+    "data/train-00000-of-00002.parquet",
+    "data/train-00001-of-00002.parquet",
+    "data/validation-00000-of-00001.parquet",
+    "data/unsupervised-00000-of-00001.parquet",
+    "test/a.jsonl",
+    "dev.jsonl",
+    "latest_training_notes.txt",
+]
+
+
+@pytest.mark.parametrize(
+    ("split", "files"),
+    [
+        ("train", [FILES_OF_SPLITS[0], FILES_OF_SPLITS[1], FILES_OF_SPLITS[6]]),
+        ("validation", [FILES_OF_SPLITS[2], FILES_OF_SPLITS[5]]),
+        ("valid", [FILES_OF_SPLITS[2], FILES_OF_SPLITS[5]]),
+        ("unsupervised", [FILES_OF_SPLITS[3]]),
+        ("test", [FILES_OF_SPLITS[4]]),
+    ],
+)
+def test_a_split_is_told_by_the_path(split, files):
+    assert chosen(*FILES_OF_SPLITS, source_type="dataset", split=split) == sorted(files)
+
+
+def test_a_split_that_is_none_is_refused_with_those_there_are():
+    with pytest.raises(InvalidInputError, match=r"no split 'dove': it has test, train, unsupervised, validation"):
+        chosen(*FILES_OF_SPLITS, source_type="dataset", split="dove")
+    with pytest.raises(InvalidInputError, match=r"config\.split: .* its files name none, leave it empty"):
+        chosen("a.txt", source_type="dataset", split="train")
 
 
 def test_a_wrong_hash_throws_the_file_away(tmp_path):
@@ -102,7 +151,7 @@ def test_a_packaged_model_comes_with_the_hashes_of_its_package():
 
 def acquire(source: Path, target: Path) -> dict[str, object]:
     target.mkdir(exist_ok=True)
-    acquisition = Acquisition(FolderSource(source), "dataset", (), target)
+    acquisition = Acquisition(FolderSource(source), Choice("dataset"), target)
     for file in acquisition.files:
         acquisition.fetch(file, lambda: None)
     for file in acquisition.files:
@@ -123,16 +172,18 @@ def test_a_second_attempt_ends_with_the_same_folder(tmp_path):
     assert not list((tmp_path / "target").rglob("*.part"))
 
 
-def test_a_disk_without_room_is_said_before_a_byte_is_written(tmp_path, monkeypatch):
+def test_the_card_of_a_folder_names_the_licence_and_comes_into_the_meta(tmp_path):
     source = tmp_path / "source"
     source.mkdir()
     (source / "a.txt").write_text("one")
-    monkeypatch.setattr("headway.ml.hub.acquire.SPARE_BYTES", 1 << 60)
-    with pytest.raises(InvalidInputError, match=r"config\.source: .* MiB are free: make room"):
-        acquire(source, tmp_path / "target")
-    (tmp_path / "target/a.txt.part").write_text("o")
-    with pytest.raises(OSError, match="No space left on device"):
-        acquire(source, tmp_path / "target")
+    for content, told in [
+        ("---\nlicense: cc-by-4.0\n---\n# About\n", {"license": "cc-by-4.0", "card": "# About"}),
+        ("# About", {"card": "# About"}),
+        ("---\na: [\n---\n# About", {"card": "---\na: [\n---\n# About"}),
+    ]:
+        (source / "README.md").write_text(content)
+        meta = acquire(source, tmp_path / f"target{len(content)}")
+        assert {name: meta[name] for name in ("license", "card") if name in meta} == told
 
 
 def test_a_copy_that_was_cut_is_gone_on_with_as_far_as_it_is_right(tmp_path, monkeypatch):

@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from headway.errors import FieldProblem, InvalidInputError
-from headway.ml.hub.errors import SourceError, WrongHashError
-from headway.ml.hub.files import SourceFile, SourceType, choose_files, verify_file
+from headway.ml.hub.card import card_of
+from headway.ml.hub.errors import SourceError
+from headway.ml.hub.files import RECORD_FILE, Choice, SourceFile, choose_files, is_about, verify_file
 from headway.ml.hub.sources import Source
 
 PART_SUFFIX = ".part"
-RECORD_FILE = "source.json"
 SPARE_BYTES = 64 << 20
 
 
 class Acquisition:
     """The files chosen from a source and their way into `folder`; what an earlier attempt left there is gone on with.
 
-    `arrived_bytes` of `total_bytes` are there, from the start on. Raises SourceError when nothing usable is there,
-    InvalidInputError when the disk has no room for it, OSError when it has none any more for one that was begun.
+    What else lies in the folder, such as parts of a revision that was left, is removed. With `stream` only card and
+    licence are brought; where the rest can be read is written down. `arrived_bytes` of `total_bytes` are there, from
+    the start on. Raises SourceError when nothing usable is there, OSError when the disk has no room for it.
     """
 
-    def __init__(self, source: Source, source_type: SourceType, include: Sequence[str], folder: Path) -> None:
-        self.files, self.left_out = choose_files(source.files(), source_type, include)
+    def __init__(self, source: Source, choice: Choice, folder: Path, *, stream: bool = False) -> None:
+        chosen, self.left_out = choose_files(source.files(), choice)
+        self.files = [file for file in chosen if not stream or is_about(file.path)]
         self._source, self._folder = source, folder
         self._record: dict[str, dict[str, Any]] = {}
+        self._streamed = {
+            file.path: {"bytes": file.size, "place": source.place(file)} for file in chosen if file not in self.files
+        }
+        self._sweep()
         self._arrived = {file.path: self._bytes_there(file) for file in self.files}
-        self._taken_up = {path for path, size in self._arrived.items() if size}
         self.arrived_bytes = sum(self._arrived.values())
         self._check_room()
 
@@ -57,15 +62,12 @@ class Acquisition:
     def verify(self, file: SourceFile, on_bytes: Callable[[int], None]) -> None:
         """Hash and check one file, then put it in its place; `on_bytes(n)` counts, and may raise to end it.
 
-        One that was begun by an earlier attempt and is not right is fetched anew: the machine may have stopped while it
-        was written, or its branch have moved since. Raises WrongHashError or SourceError.
+        One that is not right is fetched anew, once: it may have been damaged on its way, or begun by an attempt that
+        the machine stopped. Raises WrongHashError or SourceError.
         """
         try:
             self._check(file, on_bytes)
-        except (WrongHashError, SourceError):
-            if file.path not in self._taken_up:
-                raise
-            self._taken_up.remove(file.path)
+        except SourceError:
             self.fetch(file, lambda: on_bytes(0))
             self._check(file, lambda _: on_bytes(0))
 
@@ -86,18 +88,23 @@ class Acquisition:
     def finish(self) -> dict[str, Any]:
         """Write `source.json`; answers what the artifact shall say of itself."""
         origin = self._source.describe()
-        (self._folder / RECORD_FILE).write_text(json.dumps(origin | {"files": self._record}, indent=1) + "\n")
-        return origin | {"files": len(self._record)}
+        files = {"files": self._record} | ({"streamed": self._streamed} if self._streamed else {})
+        (self._folder / RECORD_FILE).write_text(json.dumps(origin | files, indent=1) + "\n")
+        told = {name: value for name, value in origin.items() if value is not None}
+        return origin | card_of(self._folder) | told | {"files": len(self._record) + len(self._streamed)}
+
+    def _sweep(self) -> None:
+        kept = {path for file in self.files for path in (self._final(file), self._part(file))}
+        for path in self._folder.rglob("*"):
+            if path not in kept and not path.is_dir():
+                path.unlink()
 
     def _check_room(self) -> None:
         needed = self.total_bytes - self.arrived_bytes + SPARE_BYTES
         free = shutil.disk_usage(self._folder).free
-        if free >= needed:
-            return
-        lack = f"{needed >> 20} MiB are needed and {free >> 20} MiB are free"
-        if self._taken_up:  # it did fit once: it waits until there is room again
-            raise OSError(28, f"No space left on device: {lack}")
-        raise InvalidInputError(FieldProblem("config.source", f"{lack}: make room, or take fewer files by `include`"))
+        if free < needed:
+            lack = f"{needed >> 20} MiB are needed and {free >> 20} MiB are free"
+            raise OSError(errno.ENOSPC, f"No space left on device: {lack}; make room, or take fewer files by `include`")
 
     def _bytes_there(self, file: SourceFile) -> int:
         if self._final(file).exists():

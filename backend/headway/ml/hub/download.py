@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx
@@ -16,6 +18,9 @@ CONNECT_SECONDS = 10.0
 STALL_SECONDS = 30.0
 FRUITLESS_TRIES = 5
 LONGEST_WAIT_SECONDS = 30.0
+#: A server that asks for a longer pause is left alone until the job is retried.
+LONGEST_ASKED_SECONDS = 300.0
+TOO_MANY_REQUESTS = 429
 TICK_SECONDS = 0.25
 REFUSALS = {
     401: "may not be read without a token: set HF_TOKEN",
@@ -25,22 +30,33 @@ REFUSALS = {
 
 
 class _TryAgainError(Exception):
-    """The server answered, but not with what was asked for; a later try may do."""
+    """The server answered, but not with what was asked for; a later try may do, `wait_seconds` from now at least."""
+
+    def __init__(self, message: str, wait_seconds: float = 0.0) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
 
 
 class RangeDownloader:
-    """Downloads files by Range requests. `stall_seconds` without a byte count as a broken connection."""
+    """Downloads files by Range requests. `stall_seconds` without a byte count as a broken connection.
 
-    def __init__(self, token: str | None = None, *, stall_seconds: float = STALL_SECONDS) -> None:
+    What is asked to wait (429 with Retry-After) waits so long, up to `LONGEST_ASKED_SECONDS`.
+    """
+
+    def __init__(self, token: str | None = None, *, stall_seconds: float | None = None) -> None:
         # httpx drops the Authorization header by itself where a redirect leads to another host.
         headers = {"Accept-Encoding": "identity"} | ({"Authorization": f"Bearer {token}"} if token else {})
-        timeout = httpx.Timeout(stall_seconds, connect=CONNECT_SECONDS)
+        timeout = httpx.Timeout(stall_seconds or STALL_SECONDS, connect=CONNECT_SECONDS)
         self._client = httpx.Client(headers=headers, timeout=timeout, follow_redirects=True)
 
     def __enter__(self) -> RangeDownloader:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
         self._client.close()
 
     def download(self, url: str, part: Path, size: int, on_bytes: Callable[[int], None]) -> None:
@@ -52,16 +68,42 @@ class RangeDownloader:
         """
         part.parent.mkdir(parents=True, exist_ok=True)
         part.touch()
-        progress = _Progress(part)
+        self._persist(
+            url,
+            lambda: self._fill(url, part, size, on_bytes),
+            there=lambda: part.stat().st_size,
+            tick=lambda: on_bytes(part.stat().st_size),
+        )
+
+    def read(self, url: str, start: int, stop: int) -> bytes:
+        """The bytes of a file from `start` up to `stop`. Raises SourceError, SourceNetworkError as `download` does."""
+        content = bytearray()
+
+        def go_on() -> None:
+            at = start + len(content)
+            with self._client.stream("GET", url, headers=_range(at, stop)) as response:
+                if _offset_of(response, at) != at:
+                    raise SourceError(f"{url} cannot be read in parts: download it whole instead")
+                for chunk in response.iter_raw():
+                    content.extend(chunk)
+            if len(content) < stop - start:
+                raise _TryAgainError(f"the connection ended at byte {start + len(content)} of {stop}")
+
+        self._persist(url, go_on, there=lambda: len(content), tick=lambda: None)
+        return bytes(content)
+
+    @staticmethod
+    def _persist(url: str, go_on: Callable[[], None], there: Callable[[], int], tick: Callable[[], None]) -> None:
+        """Call `go_on` until it is through, as long as `there` grows."""
         tries = Retrying(
             retry=retry_if_exception_type((httpx.TransportError, _TryAgainError)),
-            wait=wait_exponential_jitter(multiplier=0.3, max=LONGEST_WAIT_SECONDS, jitter=0.3),
-            stop=progress.is_over,
-            sleep=lambda seconds: _wait(seconds, lambda: on_bytes(part.stat().st_size)),
+            wait=_pause,
+            stop=_Progress(there).is_over,
+            sleep=lambda seconds: _wait(seconds, tick),
             reraise=True,
         )
         try:
-            tries(self._fill, url, part, size, on_bytes)
+            tries(go_on)
         except (httpx.TransportError, _TryAgainError) as error:
             raise SourceNetworkError(
                 f"{url}: {error or type(error).__name__} after {FRUITLESS_TRIES} tries without a byte. "
@@ -75,10 +117,11 @@ class RangeDownloader:
         if start == size:
             on_bytes(size)
             return
-        with self._client.stream("GET", url, headers={"Range": f"bytes={start}-{size - 1}"}) as response:
+        with self._client.stream("GET", url, headers=_range(start, size)) as response:
             start = _offset_of(response, start)
             with part.open("r+b") as file:
-                file.truncate(start)
+                if part.stat().st_size > start:
+                    file.truncate(start)
                 file.seek(start)
                 for chunk in response.iter_raw():  # as it comes: what is held back would be lost with the connection
                     file.write(chunk)
@@ -98,17 +141,53 @@ def _offset_of(response: httpx.Response, asked: int) -> int:
         return 0
     if response.status_code in REFUSALS:
         raise SourceError(f"{response.url} {REFUSALS[response.status_code]}")
-    raise _TryAgainError(f"the server answered {response.status_code}")
+    raise _try_again(response)
+
+
+def _try_again(response: httpx.Response) -> Exception:
+    """What a refusal for now is raised as: the server's overload, or its limit of requests."""
+    busy = f"the server answered {response.status_code}"
+    if response.status_code == TOO_MANY_REQUESTS:
+        busy = "the server takes no more requests from here for now (429); HF_TOKEN raises its limit"
+    wait_seconds = _asked_to_wait(response)
+    if wait_seconds > LONGEST_ASKED_SECONDS:
+        return SourceNetworkError(
+            f"{response.url}: {busy}; it asks to wait {wait_seconds:.0f} seconds. "
+            "Retry then: what was downloaded is kept"
+        )
+    return _TryAgainError(busy, wait_seconds)
+
+
+def _asked_to_wait(response: httpx.Response) -> float:
+    """The seconds that Retry-After names, as a number or as a time; 0 without it."""
+    asked = response.headers.get("Retry-After", "").strip()
+    if asked.isdigit():
+        return float(asked)
+    try:
+        return max(0.0, (parsedate_to_datetime(asked) - datetime.now(UTC)).total_seconds())
+    except (ValueError, TypeError):
+        return 0.0
+
+
+def _range(start: int, stop: int) -> dict[str, str]:
+    return {"Range": f"bytes={start}-{stop - 1}"}
+
+
+def _pause(state: RetryCallState) -> float:
+    """Seconds before the next try: longer each time, and as long as the server asked."""
+    error = state.outcome.exception() if state.outcome else None
+    backoff = wait_exponential_jitter(multiplier=0.3, max=LONGEST_WAIT_SECONDS, jitter=0.3)
+    return max(backoff(state), error.wait_seconds if isinstance(error, _TryAgainError) else 0.0)
 
 
 class _Progress:
     """Ends the tries after `FRUITLESS_TRIES` in a row that brought no byte."""
 
-    def __init__(self, part: Path) -> None:
-        self._part, self._size, self._fruitless = part, part.stat().st_size, 0
+    def __init__(self, there: Callable[[], int]) -> None:
+        self._there, self._size, self._fruitless = there, there(), 0
 
     def is_over(self, _state: RetryCallState) -> bool:
-        size = self._part.stat().st_size
+        size = self._there()
         self._fruitless = 0 if size > self._size else self._fruitless + 1
         self._size = size
         return self._fruitless >= FRUITLESS_TRIES

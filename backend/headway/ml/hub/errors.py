@@ -18,7 +18,7 @@ class SourceNetworkError(HeadwayError):
     title = "Network error"
 
 
-class WrongHashError(HeadwayError):
+class WrongHashError(SourceError):
     """A file does not have the hash its source names; it was thrown away."""
 
     title = "Wrong hash"

@@ -9,15 +9,18 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
-from safetensors import SafetensorError, safe_open
-
 from headway.ml.hub.errors import SourceError, WrongHashError
+from headway.ml.models.folder import MODEL_WEIGHTS, PICKLED, is_pickle
+from headway.ml.models.formats import FormatError, check_format
+from headway.ml.text.formats import TEXT_SUFFIXES
+from headway.ml.text.splits import of_split
 
 SourceType = Literal["model", "dataset"]
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.h5", "*.msgpack", "*.joblib")
-MODEL_WEIGHTS = ("*.safetensors", "*.gguf")
-MODEL_EXTRAS = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken", "LICENSE*", "README.md")
-DATASET_FILES = ("*.txt", "*.md", "*.rst", "*.jsonl", "*.jsonl.gz", "LICENSE*")
+MODEL_EXTRAS = ("*.json", "*.txt", "*.model", "*.jinja", "*.tiktoken")
+CARD = "README.md"
+ABOUT = (CARD, "LICENSE*")
+TEXT_FILES = tuple(f"*{suffix}" for suffix in TEXT_SUFFIXES)
+RECORD_FILE = "source.json"
 READ_BYTES = 1 << 20
 
 
@@ -31,26 +34,47 @@ class SourceFile:
     git_sha1: str | None = None
 
 
-def choose_files(
-    files: Iterable[SourceFile], source_type: SourceType, include: Sequence[str] = ()
-) -> tuple[list[SourceFile], list[SourceFile]]:
-    """What to take and what is left out. `include` are glob patterns that narrow the choice, never widen it.
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which files are wanted. `include` are glob patterns that narrow what is usable, never widen it; so does the
+    `split` of a dataset."""
 
-    Raises SourceError when nothing usable is there, naming what was found instead.
+    type: SourceType
+    include: Sequence[str] = ()
+    split: str | None = None
+
+
+def choose_files(files: Iterable[SourceFile], choice: Choice) -> tuple[list[SourceFile], list[SourceFile]]:
+    """What to take and what is left out; card and licence come along in any case.
+
+    Raises SourceError when nothing usable is there, naming what was found instead; InvalidInputError when there are
+    splits, and none of that name.
     """
     found = sorted(files, key=lambda file: file.path)
-    wanted = [file for file in found if _usable(file, source_type) and _included(file, include)]
-    if source_type == "model":
-        wanted = _one_format(wanted)
-    needed = MODEL_WEIGHTS if source_type == "model" else DATASET_FILES[:-1]
-    if not any(_matches(file, needed) for file in wanted):
-        raise SourceError(_nothing_usable(found, source_type))
+    usable = [file for file in found if _stays_inside(file.path)]
+    about = [file for file in usable if is_about(file.path)]
+    content = [
+        file
+        for file in usable
+        if not is_about(file.path) and _usable(file, choice.type) and _included(file, choice.include)
+    ]
+    is_model = choice.type == "model"
+    content = _one_copy(content) if is_model else of_split(content, choice.split, lambda file: file.path)
+    needed = MODEL_WEIGHTS if is_model else TEXT_FILES
+    if not any(_matches(file, needed) for file in content):
+        raise SourceError(_nothing_usable(found, choice.type))
+    wanted = sorted([*about, *content], key=lambda file: file.path)
     return wanted, [file for file in found if file not in wanted]
 
 
 def _usable(file: SourceFile, source_type: SourceType) -> bool:
-    patterns = (*MODEL_WEIGHTS, *MODEL_EXTRAS) if source_type == "model" else DATASET_FILES
-    return _matches(file, patterns) and not _matches(file, PICKLES) and _stays_inside(file.path)
+    patterns = (*MODEL_WEIGHTS, *MODEL_EXTRAS) if source_type == "model" else TEXT_FILES
+    return _matches(file, patterns) and not is_pickle(PurePosixPath(file.path).name)
+
+
+def is_about(path: str) -> bool:
+    """Whether a file tells of its source: the card or the licence."""
+    return any(fnmatch(path, pattern) for pattern in ABOUT)
 
 
 def _stays_inside(path: str) -> bool:
@@ -63,10 +87,11 @@ def _included(file: SourceFile, include: Sequence[str]) -> bool:
     return not include or any(fnmatch(file.path, pattern) for pattern in include)
 
 
-def _one_format(files: list[SourceFile]) -> list[SourceFile]:
-    """Safetensors where there are any; the GGUF copies of the same weights are left out then."""
-    if any(_matches(file, ("*.safetensors",)) for file in files):
-        return [file for file in files if not _matches(file, ("*.gguf",))]
+def _one_copy(files: list[SourceFile]) -> list[SourceFile]:
+    """The weights once: of the copies that a source holds, those that transformers reads first."""
+    for better, worse in (("*.safetensors", "*.gguf"), ("model*.safetensors", "consolidated*.safetensors")):
+        if any(_matches(file, (better,)) for file in files):
+            files = [file for file in files if not _matches(file, (worse,))]
     return files
 
 
@@ -76,14 +101,11 @@ def _matches(file: SourceFile, patterns: Sequence[str]) -> bool:
 
 
 def _nothing_usable(found: list[SourceFile], source_type: SourceType) -> str:
-    pickles = [file.path for file in found if _matches(file, PICKLES)]
+    pickles = [file.path for file in found if is_pickle(PurePosixPath(file.path).name)]
     if source_type == "model" and pickles:
-        return (
-            f"its weights are pickled ({', '.join(pickles[:3])}), which can run code when loaded: "
-            "use a repository or revision with safetensors or GGUF weights"
-        )
+        return PICKLED.format(names=", ".join(pickles[:3]))
     names = ", ".join(file.path for file in found[:5]) or "nothing"
-    kinds = "safetensors or GGUF weights" if source_type == "model" else "text or JSON lines (.txt .md .rst .jsonl)"
+    kinds = "safetensors or GGUF weights" if source_type == "model" else f"text ({' '.join(TEXT_SUFFIXES)})"
     return f"no {kinds} found; it holds {names}"
 
 
@@ -107,26 +129,11 @@ def verify_file(path: Path, expected: SourceFile, on_bytes: Callable[[int], None
         path.unlink()
         raise WrongHashError(
             f"{expected.path} does not have the hash its source names and was thrown away: retry; "
-            "if it happens again the source is damaged"
+            "if it happens again the source is damaged, choose another revision"
         )
-    _check_format(path, expected.path)
-    return sha256.hexdigest()
-
-
-def _check_format(path: Path, name: str) -> None:
     try:
-        if name.endswith(".safetensors"):
-            with safe_open(path, framework="numpy"):
-                return
-        if name.endswith(".gguf") and _magic(path) != b"GGUF":
-            raise ValueError("it does not begin with GGUF")
-    except (SafetensorError, ValueError) as error:
+        check_format(path, expected.path)
+    except FormatError as error:
         path.unlink()
-        raise SourceError(
-            f"{name} is not a whole {name.rpartition('.')[2]} file ({error}); it was thrown away"
-        ) from error
-
-
-def _magic(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(4)
+        raise SourceError(f"{error}; it was thrown away: choose another revision") from error
+    return sha256.hexdigest()

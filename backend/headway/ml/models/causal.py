@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 
-from headway.errors import FieldProblem, InvalidInputError
-from headway.ml.models.load import LOAD_ERRORS, load_options
+from headway.ml.models.load import load_whole
 
 
 def load_causal_model(folder: Path, device: str = "cpu") -> PreTrainedModel:
@@ -18,19 +17,8 @@ def load_causal_model(folder: Path, device: str = "cpu") -> PreTrainedModel:
 
     Raises InvalidInputError when it cannot be loaded, or when weights of it (its head, say) are not there.
     """
-    options = load_options(folder)
-    if "gguf_file" not in options:
-        options["use_safetensors"] = True
-    try:
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            str(folder), dtype=torch.float32, output_loading_info=True, **options
-        )
-    except LOAD_ERRORS as error:
-        raise InvalidInputError(FieldProblem("config.model", f"it cannot be loaded: {error}")) from error
-    model, loading = loaded
-    if missing := sorted(loading["missing_keys"]):
-        problem = f"it lacks {', '.join(missing[:3])}: choose a causal language model that is saved with its head"
-        raise InvalidInputError(FieldProblem("config.model", problem))
+    mend = "choose a causal language model that is saved with its head"
+    model = load_whole(AutoModelForCausalLM, folder, "config.model", mend=mend, dtype=torch.float32)
     return model.eval().to(device)
 
 

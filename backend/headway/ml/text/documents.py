@@ -1,80 +1,85 @@
-"""Reads documents out of a folder of text or JSON lines, a bounded piece at a time."""
+"""The files of a dataset that hold text, here or on a hub, and the documents in them, a bounded piece at a time."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, cast
 
 from headway.errors import FieldProblem, InvalidInputError
-
-TEXT_SUFFIXES = (".txt", ".md", ".rst")
-JSON_SUFFIXES = (".jsonl", ".jsonl.gz")
-PIECE_CHARACTERS = 1 << 18
-
-
-class Piece(NamedTuple):
-    """A part of a document; `ends` with the last. `read_bytes` is how much of the file was read for it."""
-
-    text: str
-    ends: bool
-    read_bytes: int
+from headway.ml.hub.files import RECORD_FILE, is_about
+from headway.ml.hub.remote import open_remote
+from headway.ml.text.formats import PARQUET_SUFFIX, TEXT_SUFFIXES, is_json_lines
+from headway.ml.text.readers import Piece, json_lines, parquet_rows, unpacked, whole_text
+from headway.ml.text.splits import of_split
 
 
-def text_files(folder: Path, *, mix_seed: int | None) -> list[Path]:
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """A file of a dataset: its path in it, its size in bytes, and where it can be read (a path, or an address)."""
+
+    name: str
+    size: int
+    place: str
+
+    def open(self) -> BinaryIO:
+        """Open it for reading and seeking. Raises OSError, and what `open_remote` does."""
+        if self.place.startswith(("http://", "https://")):
+            return cast("BinaryIO", open_remote(self.place, self.size))
+        return Path(self.place).open("rb")
+
+
+def text_files(folder: Path, *, mix_seed: int | None, split: str | None = None) -> list[TextFile]:
     """The files that hold text: sorted by path, or mixed by a hash of path and seed so that a part is a fair sample.
 
-    Raises InvalidInputError when there are none.
+    Card and licence are not text. Raises InvalidInputError when there are none, or none of the `split`.
     """
-    files = [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name.endswith((*TEXT_SUFFIXES, *JSON_SUFFIXES)) and path.stem != "LICENSE"
-    ]
+    usable = [file for file in (*_here(folder), *_streamed(folder)) if _holds_text(file.name)]
+    files = of_split(sorted(usable, key=lambda file: file.name), split, lambda file: file.name)
     if not files:
-        problem = f"no text found in it: it needs files ending in {', '.join((*TEXT_SUFFIXES, *JSON_SUFFIXES))}"
+        problem = f"no text found in it: it needs files ending in {', '.join(TEXT_SUFFIXES)}"
         raise InvalidInputError(FieldProblem("config.dataset", problem))
     if mix_seed is None:
         return files
-    return sorted(files, key=lambda path: hashlib.sha1(f"{mix_seed}/{path.relative_to(folder)}".encode()).digest())
+    return sorted(files, key=lambda file: hashlib.sha1(f"{mix_seed}/{file.name}".encode()).digest())
 
 
-def read_pieces(path: Path, text_column: str) -> Iterator[Piece]:
-    """The documents of one file: a text file is one, a JSON lines file has one a line in `text_column`.
+def read_pieces(file: TextFile, text_column: str, place: int = 0) -> Iterator[Piece]:
+    """The documents of one file from a `place` on, which a piece before told; 0 is its beginning.
 
-    Raises InvalidInputError that names the line without that column.
+    A text file is one document, a JSON lines file has one a line, a parquet file one a row, in `text_column`. Raises
+    InvalidInputError that names what is there instead of that column.
     """
-    if path.name.endswith(JSON_SUFFIXES):
-        yield from _json_lines(path, text_column)
-    else:
-        yield from _whole_text(path)
+    with file.open() as raw:
+        if file.name.endswith(PARQUET_SUFFIX):
+            yield from parquet_rows(raw, file.name, file.size, text_column, place)
+            return
+        stream = unpacked(raw, file.name, place)
+        read = raw.tell() if place else 0
+        lines = is_json_lines(file.name)
+        found = json_lines(stream, file.name, text_column, place) if lines else whole_text(stream, place)
+        for piece in found:
+            now = raw.tell() if stream is not raw else piece.place
+            yield piece._replace(read_bytes=now - read)
+            read = now
 
 
-def _whole_text(path: Path) -> Iterator[Piece]:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        text = file.read(PIECE_CHARACTERS)
-        while text:
-            # to the end of the line, so that no word is cut
-            text += file.readline()
-            following = file.read(PIECE_CHARACTERS)
-            yield Piece(text, not following, len(text.encode()))
-            text = following
+def _here(folder: Path) -> list[TextFile]:
+    return [
+        TextFile(path.relative_to(folder).as_posix(), path.stat().st_size, str(path))
+        for path in folder.rglob("*")
+        if path.is_file()
+    ]
 
 
-def _json_lines(path: Path, text_column: str) -> Iterator[Piece]:
-    before = 0
-    with path.open("rb") as raw:
-        file = gzip.GzipFile(fileobj=raw) if path.name.endswith(".gz") else raw
-        for number, line in enumerate(file, 1):
-            try:
-                text = json.loads(line)[text_column]
-            except (ValueError, KeyError, TypeError):
-                text = None
-            if not isinstance(text, str):
-                problem = f"line {number} of {path.name} has no text in {text_column!r}: name the column that holds it"
-                raise InvalidInputError(FieldProblem("config.text_column", problem))
-            read, before = raw.tell() - before, raw.tell()
-            yield Piece(text, True, read)
+def _streamed(folder: Path) -> list[TextFile]:
+    record = folder / RECORD_FILE
+    listed = json.loads(record.read_text()).get("streamed", {}) if record.is_file() else {}
+    return [TextFile(name, told["bytes"], told["place"]) for name, told in listed.items()]
+
+
+def _holds_text(name: str) -> bool:
+    return name.endswith(TEXT_SUFFIXES) and not is_about(name)

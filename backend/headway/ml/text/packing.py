@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from headway.ml.text.token_store import Packing
+
 
 @dataclass(frozen=True, slots=True)
 class Marks:
@@ -49,10 +51,7 @@ class Packer:
 
     def add(self, tokens: Sequence[int], ends: bool) -> list[list[int]]:
         """The contexts that a piece fills; `ends` says whether its document ends with it."""
-        self.rest.extend(tokens)
-        full = len(self.rest) - len(self.rest) % self._room
-        contexts = [self._context(self.rest[start : start + self._room]) for start in range(0, full, self._room)]
-        del self.rest[:full]
+        contexts = self._full_contexts(tokens)
         if ends and self.rest and self.rest[-1:] != list(self._marks.separator):
             self.rest.extend(self._marks.separator)
         return contexts
@@ -63,5 +62,27 @@ class Packer:
             return []
         return [self._context(self.rest[: self._room])]
 
+    def _full_contexts(self, tokens: Sequence[int]) -> list[list[int]]:
+        self.rest.extend(tokens)
+        full = len(self.rest) - len(self.rest) % self._room
+        contexts = [self._context(self.rest[start : start + self._room]) for start in range(0, full, self._room)]
+        del self.rest[:full]
+        return contexts
+
     def _context(self, text: list[int]) -> list[int]:
         return [*self._marks.prefix, *text, *self._marks.suffix]
+
+
+class DocumentPacker(Packer):
+    """Makes contexts of one document each: of `length` tokens as often as it fills them, then a shorter one."""
+
+    def add(self, tokens: Sequence[int], ends: bool) -> list[list[int]]:
+        """The contexts that a piece fills, and the shorter one at the end of its document."""
+        contexts = self._full_contexts(tokens)
+        if ends:
+            contexts += self.last()
+            self.rest.clear()
+        return contexts
+
+
+PACKERS: dict[Packing, type[Packer]] = {"packed": Packer, "document": DocumentPacker}

@@ -15,6 +15,7 @@ from pathlib import Path
 from pydoc_data.topics import topics
 from typing import Any
 
+from headway.ml.hub.errors import SourceError
 from headway.ml.hub.files import SourceFile
 
 PYTHON_DOCS = "python-docs"
@@ -40,6 +41,10 @@ class PythonDocsSource:
         """Write the prose of one topic or module."""
         part.write_text(self._prose(file.path), encoding="utf-8")
         on_bytes(file.size)
+
+    def place(self, file: SourceFile) -> str:
+        """Raises SourceError: the prose is made when it is brought."""
+        raise SourceError(f"{file.path} is made from the Python installation: take it without `stream`")
 
     def describe(self) -> dict[str, Any]:
         """Which Python it is of."""

@@ -19,9 +19,38 @@ from headway.ml.growing import GrowingFile, Mark
 
 MANIFEST_FILE, TOKENS_FILE, OFFSETS_FILE = "manifest.json", "tokens.bin", "offsets.bin"
 
+Packing = Literal["packed", "document"]
+
+
+class DocumentLengths(BaseModel):
+    """How long the documents are, in tokens without marks; `by_power_of_two[n]` of them have 2^(n-1) to 2^n - 1."""
+
+    model_config = ConfigDict(frozen=True)
+
+    mean: float
+    shortest: int
+    longest: int
+    by_power_of_two: list[int]
+
+
+class TokenStatistics(BaseModel):
+    """Figures of a token store. Shares are of all tokens; `most_common` are tokens as text, with their counts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    documents: DocumentLengths
+    characters_per_token: float
+    distinct_tokens: int
+    marks_share: float
+    unknown_share: float
+    most_common: list[tuple[str, int]]
+
 
 class TokenManifest(BaseModel):
-    """What a token store holds. `special_ids` are never text: separators, masks, padding, starts and ends."""
+    """What a token store holds. `special_ids` are never text: separators, masks, padding, starts and ends.
+
+    In a `packed` store documents follow one another in a context, otherwise each context is of one document.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -34,7 +63,9 @@ class TokenManifest(BaseModel):
     pad_id: int
     special_ids: list[int]
     tokenizer: str
-    sample: str
+    packing: Packing = "packed"
+    samples: list[str] = []
+    statistics: TokenStatistics | None = None
 
 
 class TokenWriterState(BaseModel):
@@ -87,7 +118,14 @@ class TokenWriter:
         """Close the files and say what they are."""
         self._tokens.close()
         self._offsets.close()
-        (self._folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1) + "\n")
+        self.tell(manifest)
+
+    def tell(self, manifest: TokenManifest) -> TokenManifest:
+        """Say what the closed files are; at once or not at all."""
+        partial = self._folder / f".{MANIFEST_FILE}"
+        partial.write_text(manifest.model_dump_json(indent=1) + "\n")
+        partial.rename(self._folder / MANIFEST_FILE)
+        return manifest
 
 
 class TokenStore:

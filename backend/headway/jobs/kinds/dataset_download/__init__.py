@@ -7,8 +7,8 @@ from headway.jobs.kinds.dataset_download.config import DatasetDownloadConfig
 KIND = Kind(
     name="dataset.download",
     title="Download a dataset",
-    description="Fetches text and JSON lines from a hub, a folder or an installed package, "
-    "resumes where it was cut, and checks every hash before the dataset can be used.",
+    description="Fetches text, JSON lines and parquet from a hub, a folder or an installed package, resumes "
+    "where it was cut, and checks every hash; or only notes where they lie, to be streamed when they are used.",
     queue="io",
     family="datasets",
     phases=(
@@ -21,7 +21,7 @@ KIND = Kind(
     resources=Resources(cpu_threads=1, memory_mb=512),
     outputs=(Output("dataset", "dataset", "Dataset"),),
     secrets=("HF_TOKEN",),
-    requires=("huggingface_hub", "safetensors"),
+    requires=("huggingface_hub", "safetensors", "pyarrow"),
     extra="studio",
     checkpoints=True,
 )

@@ -28,6 +28,20 @@ class DatasetDownloadConfig(KindConfig):
     include: list[str] = Field(
         default=[],
         title="Only these files",
-        description="Glob patterns such as `data/*.jsonl`; empty takes every text and JSON lines file.",
+        description="Glob patterns such as `data/*.parquet`; empty takes every file of text, JSON lines and parquet.",
         max_length=50,
+    )
+    split: str | None = Field(
+        default=None,
+        title="Split",
+        description="Only files of this split, told by their paths as on the hub (`train`, `validation`, `test`, or "
+        "any `<split>-00000-of-00005`); empty takes all.",
+        min_length=1,
+        max_length=100,
+    )
+    stream: bool = Field(
+        default=False,
+        title="Stream",
+        description="Keep none of the text here: note the files of this commit, which are read from the source when "
+        "they are tokenized. Their hashes are then not checked.",
     )

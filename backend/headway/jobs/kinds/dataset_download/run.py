@@ -5,6 +5,7 @@ from __future__ import annotations
 from headway.jobs.context import JobContext
 from headway.jobs.keeper import Keeper
 from headway.jobs.kinds.dataset_download.config import DatasetDownloadConfig
+from headway.ml.hub.files import Choice
 from headway.ml.hub.transfer import Transfer
 
 
@@ -15,9 +16,9 @@ def run(config: DatasetDownloadConfig, job: JobContext) -> None:
             job,
             Keeper(job).heed,
             source=config.source,
-            source_type="dataset",
             revision=config.revision,
-            include=config.include,
+            choice=Choice("dataset", config.include, config.split),
+            stream=config.stream,
             folder=job.output("dataset"),
             checkpoint=job.resume.path if job.resume else None,
         )

@@ -17,14 +17,36 @@ def example(folder: Path) -> Example:
 
 
 def test_text_from_a_hub_arrives_with_its_folders(tmp_path, monkeypatch):
-    files = {"data/train.jsonl": b'{"text": "hello"}\n', "README.md": b"# about", "data/train.parquet": b"PAR1"}
+    files = {"data/train.jsonl": b'{"text": "hello"}\n', "README.md": b"# about", "data/train.csv": b"text"}
     with running_hub(tmp_path / "hub") as hub:
         hub.add("datasets", "someone/texts", files)
         monkeypatch.setenv("HF_ENDPOINT", hub.url)
         ran = run_kind(tmp_path / "job", "dataset.download", {"source": "someone/texts"})
     assert ran.result["outcome"] == "completed"
     assert (ran.outputs["dataset"] / "data/train.jsonl").read_bytes() == files["data/train.jsonl"]
-    assert not (ran.outputs["dataset"] / "data/train.parquet").exists()
+    assert not (ran.outputs["dataset"] / "data/train.csv").exists()
+    assert ran.artifacts["dataset"]["card"] == "# about"
+
+
+def test_a_streamed_dataset_keeps_its_card_and_a_pinned_list_alone(tmp_path, monkeypatch):
+    files = {"train.jsonl": b"{}\n", "test.jsonl": b"{}\n", "README.md": b"# about"}
+    with running_hub(tmp_path / "hub") as hub:
+        hub.add("datasets", "someone/texts", files)
+        monkeypatch.setenv("HF_ENDPOINT", hub.url)
+        config = {"source": "someone/texts", "stream": True, "split": "train"}
+        ran = run_kind(tmp_path / "job", "dataset.download", config)
+    assert ran.result["outcome"] == "completed"
+    assert sorted(path.name for path in ran.outputs["dataset"].iterdir()) == ["README.md", "source.json"]
+    record = json.loads((ran.outputs["dataset"] / "source.json").read_text())
+    place = f"{hub.url}/datasets/someone/texts/resolve/{record['revision']}/train.jsonl"
+    assert record["streamed"] == {"train.jsonl": {"bytes": 3, "place": place}}
+
+
+def test_parquet_that_is_none_is_refused_with_its_name(tmp_path):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/a.parquet").write_bytes(b"PAR1 and no more")
+    ran = run_kind(tmp_path / "job", "dataset.download", {"source": str(tmp_path / "source")})
+    assert ran.result["error"]["message"].startswith("config.source: a.parquet is not a whole parquet file")
 
 
 def test_a_local_folder_is_copied_and_narrowed_by_patterns(tmp_path):

@@ -1,4 +1,4 @@
-"""`dataset.tokenize`: text into packed contexts of tokens, memory-mapped."""
+"""`dataset.tokenize`: text into contexts of tokens, memory-mapped."""
 
 from headway.domain.plan import PhaseSpec
 from headway.jobs.kind import Kind, Output, Resources
@@ -7,7 +7,8 @@ from headway.jobs.kinds.dataset_tokenize.config import DatasetTokenizeConfig
 KIND = Kind(
     name="dataset.tokenize",
     title="Tokenize a dataset",
-    description="Turns text into contexts of one length with the marks the model was trained with, without padding.",
+    description="Turns text into contexts of one length, or of one document each, with the marks the model was trained "
+    "with, without padding.",
     queue="cpu",
     family="datasets",
     phases=(
@@ -17,9 +18,10 @@ KIND = Kind(
     ),
     config=DatasetTokenizeConfig,
     run="headway.jobs.kinds.dataset_tokenize.run:run",
-    resources=Resources(cpu_threads=1, memory_mb=1024),
+    resources=Resources(cpu_threads=2, memory_mb=1536),
     outputs=(Output("tokens", "tokens", "Tokens"),),
-    requires=("transformers", "numpy"),
+    secrets=("HF_TOKEN",),
+    requires=("transformers", "numpy", "pyarrow"),
     extra="studio",
     checkpoints=True,
 )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from headway.jobs.kind import KindConfig, artifact_input
 from headway.jobs.uploads import MODEL_FILES, TEXT_FILES
+
+Packing = Literal["packed", "document"]
 
 
 class DatasetTokenizeConfig(KindConfig):
@@ -28,10 +32,24 @@ class DatasetTokenizeConfig(KindConfig):
         description="Stop after so many tokens; empty takes all text.",
         ge=8,
     )
+    packing: Packing = Field(
+        default="packed",
+        title="Contexts",
+        description="`packed`: documents follow one another, parted by the model's separator, and every context is "
+        "full. `document`: a context holds one document or a part of one, so the last of each is shorter.",
+    )
+    split: str | None = Field(
+        default=None,
+        title="Split",
+        description="Only files of this split, told by their paths as on the hub (`train`, `validation`, `test`, or "
+        "any `<split>-00000-of-00005`); empty takes all.",
+        min_length=1,
+        max_length=100,
+    )
     text_column: str = Field(
         default="text",
         title="Text column",
-        description="The key that holds the text in JSON lines.",
+        description="The column that holds the text in parquet and JSON lines.",
         min_length=1,
         max_length=100,
     )
@@ -41,6 +59,13 @@ class DatasetTokenizeConfig(KindConfig):
         description="Take the files in an order mixed by the seed, so that a part of them is a fair sample.",
     )
     seed: int = Field(default=0, title="Seed", description="Seed of the mixing.", ge=0, lt=2**32)
+    processes: int | None = Field(
+        default=None,
+        title="Processes",
+        description="How many tokenize at once; empty takes one a thread of the job. The result is the same.",
+        ge=1,
+        le=64,
+    )
     checkpoint_every_seconds: float = Field(
         default=15.0,
         title="Checkpoint every",

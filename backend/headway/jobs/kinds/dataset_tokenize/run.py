@@ -15,10 +15,13 @@ from headway.jobs.keeper import Keeper
 from headway.jobs.kinds.dataset_tokenize.config import DatasetTokenizeConfig
 from headway.ml.growing import DamagedError
 from headway.ml.models.load import load_tokenizer, longest_context
-from headway.ml.text.documents import text_files
-from headway.ml.text.tokenizing import Tokenizing, TokenizingState
+from headway.ml.text.documents import TextFile, text_files
+from headway.ml.text.encoding import Encoder, make_encoder
+from headway.ml.text.tokenizing import Contexts, Tokenizing, TokenizingState
 
 STATE_FILE = "state.json"
+#: What the artifact says of itself, out of its manifest.
+TOLD = {"contexts", "tokens", "documents", "context_length", "packing", "samples", "statistics"}
 _log = logging.getLogger(__name__)
 
 
@@ -28,18 +31,19 @@ def run(config: DatasetTokenizeConfig, job: JobContext) -> None:
         job.say("Loading the tokenizer")
         tokenizer = load_tokenizer(job.input("model"))
         _check_length(config.context_length, tokenizer)
-        files = text_files(job.input("dataset"), mix_seed=config.seed if config.mix_files else None)
+        seed = config.seed if config.mix_files else None
+        files = text_files(job.input("dataset"), mix_seed=seed, split=config.split)
         size = _size(config, files)
         job.expect("tokenizing", unit=size[0], total=size[1])
         tokenizing = _tokenizing(config, job, tokenizer, files)
-    with job.phase("tokenizing"):
+    with job.phase("tokenizing"), make_encoder(tokenizer, config.processes or job.threads) as encoder:
         job.say(f"Tokenizing {len(files)} files into contexts of {config.context_length} tokens")
-        _tokenize(config, job, tokenizing, size)
+        _tokenize(config, job, tokenizing, encoder, size)
     with job.phase("saving"):
         if not tokenizing.contexts:
             raise InvalidInputError(FieldProblem("config.dataset", "its files hold no text"))
         manifest = tokenizing.finish()
-        meta = manifest.model_dump(include={"contexts", "tokens", "documents", "context_length", "sample"})
+        meta = manifest.model_dump(include=TOLD)
         job.artifact("tokens", meta=meta | {"name": job.input_meta("dataset").get("name", "text")})
 
 
@@ -50,22 +54,23 @@ def _check_length(length: int, tokenizer: Any) -> None:
         raise InvalidInputError(FieldProblem("config.context_length", problem))
 
 
-def _size(config: DatasetTokenizeConfig, files: Sequence[Path]) -> tuple[str, int]:
+def _size(config: DatasetTokenizeConfig, files: Sequence[TextFile]) -> tuple[str, int]:
     """What is counted, and how much of it there is."""
     if config.max_tokens is not None:
         return "token", config.max_tokens
-    return "byte", sum(path.stat().st_size for path in files)
+    return "byte", sum(file.size for file in files)
 
 
-def _tokenizing(config: DatasetTokenizeConfig, job: JobContext, tokenizer: Any, files: Sequence[Path]) -> Tokenizing:
+def _tokenizing(
+    config: DatasetTokenizeConfig, job: JobContext, tokenizer: Any, files: Sequence[TextFile]
+) -> Tokenizing:
     """The tokenizing where the checkpoint stands; from the first file if there is none, or its files are damaged."""
     make = partial(
         Tokenizing,
         job.output("tokens"),
         files,
         tokenizer,
-        context_length=config.context_length,
-        max_tokens=config.max_tokens,
+        contexts=Contexts(config.context_length, config.packing, config.max_tokens),
         text_column=config.text_column,
     )
     if job.resume:
@@ -78,7 +83,7 @@ def _tokenizing(config: DatasetTokenizeConfig, job: JobContext, tokenizer: Any, 
 
 def _taken_up(job: JobContext, checkpoint: Checkpoint, make: Callable[..., Tokenizing]) -> Tokenizing:
     state = TokenizingState.model_validate_json((checkpoint.path / STATE_FILE).read_bytes())
-    job.say(f"Going on after document {state.documents}; checking what was written before")
+    job.say(f"Going on after document {state.tally.documents}; checking what was written before")
     with job.count(unit="byte", total=state.writer.bytes) as counter:
 
         def on_bytes(count: int) -> None:
@@ -88,7 +93,9 @@ def _taken_up(job: JobContext, checkpoint: Checkpoint, make: Callable[..., Token
         return make(state=state, on_bytes=on_bytes)
 
 
-def _tokenize(config: DatasetTokenizeConfig, job: JobContext, tokenizing: Tokenizing, size: tuple[str, int]) -> None:
+def _tokenize(
+    config: DatasetTokenizeConfig, job: JobContext, tokenizing: Tokenizing, encoder: Encoder, size: tuple[str, int]
+) -> None:
     keeper = Keeper(job, config.checkpoint_every_seconds)
 
     def save(folder: Path) -> None:
@@ -98,7 +105,7 @@ def _tokenize(config: DatasetTokenizeConfig, job: JobContext, tokenizing: Tokeni
         return tokenizing.read_bytes if config.max_tokens is None else tokenizing.tokens
 
     with job.count(unit=size[0], total=size[1], start=done()) as counter:
-        for _ in tokenizing.run():
+        for _ in tokenizing.run(encoder):
             counter.current = done()
             keeper.heed(tokenizing.pieces, save)
         counter.current = done()

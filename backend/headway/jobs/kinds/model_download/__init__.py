@@ -18,10 +18,10 @@ KIND = Kind(
     ),
     config=ModelDownloadConfig,
     run="headway.jobs.kinds.model_download.run:run",
-    resources=Resources(cpu_threads=1, memory_mb=512),
+    resources=Resources(cpu_threads=1, memory_mb=1024),
     outputs=(Output("model", "model", "Model"),),
     secrets=("HF_TOKEN",),
-    requires=("huggingface_hub", "safetensors"),
+    requires=("huggingface_hub", "safetensors", "transformers"),
     extra="studio",
     checkpoints=True,
 )

@@ -5,23 +5,27 @@ from __future__ import annotations
 from headway.jobs.context import JobContext
 from headway.jobs.keeper import Keeper
 from headway.jobs.kinds.model_download.config import ModelDownloadConfig
+from headway.ml.hub.files import Choice
 from headway.ml.hub.transfer import Transfer
+from headway.ml.models.load import check_loads
 
 
 def run(config: ModelDownloadConfig, job: JobContext) -> None:
-    """Resolve, download, verify; part files left by an earlier attempt are gone on with."""
+    """Resolve, download, verify, load as shapes alone; part files left by an earlier attempt are gone on with."""
     with job.phase("resolving"):
         transfer = Transfer(
             job,
             Keeper(job).heed,
             source=config.source,
-            source_type="model",
             revision=config.revision,
-            include=config.include,
+            choice=Choice("model", config.include),
             folder=job.output("model"),
             checkpoint=job.resume.path if job.resume else None,
         )
     with job.phase("downloading"):
         transfer.fetch()
     with job.phase("verifying"):
-        job.artifact("model", meta=transfer.verify() | {"name": config.source})
+        meta = transfer.verify()
+        job.say("Checking that the weights are those of the config")
+        check_loads(job.output("model"), "config.source")
+        job.artifact("model", meta=meta | {"name": config.source})

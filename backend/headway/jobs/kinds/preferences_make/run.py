@@ -78,8 +78,8 @@ def _windows(config: PreferencesMakeConfig, job: JobContext, tokenizer: Any) -> 
 def _all_windows(config: PreferencesMakeConfig, job: JobContext, tokenizer: Any) -> Iterator[Window]:
     """Windows side by side from the beginning of each document (or of a large one's pieces)."""
     length = config.prompt_tokens + config.continuation_tokens
-    for path in text_files(job.input("dataset"), mix_seed=config.seed):
-        for piece in read_pieces(path, config.text_column):
+    for file in text_files(job.input("dataset"), mix_seed=config.seed):
+        for piece in read_pieces(file, config.text_column):
             if job.should_stop() == "cancel":
                 job.stop()
             ids = tokenizer(piece.text, add_special_tokens=False, verbose=False)["input_ids"]
