@@ -22,6 +22,8 @@ Answer with the phrase alone: no quotation marks, no explanation, no full stop."
 #: Some models think aloud first.
 _THOUGHTS = re.compile(r"<think>.*?</think>", re.DOTALL)
 
+_ORNAMENT = " \t*_`\"'."
+
 Example = tuple[Sequence[str], Sequence[float]]
 Message = dict[str, str]
 
@@ -44,6 +46,8 @@ def marked_text(tokens: Sequence[str], activations: Sequence[float]) -> str:
 
 def label_of(answer: str) -> str | None:
     """The label in a model's answer: its last line that says something, without ornament; None if it has none."""
-    lines = (line.strip(" \t*_`\"'.") for line in _THOUGHTS.sub("", answer).splitlines())
-    said = [line.removeprefix("Label:").strip() for line in lines if line]
-    return said[-1][:LONGEST_LABEL] if said and said[-1] else None
+    lines = (
+        line.strip(_ORNAMENT).removeprefix("Label:").strip(_ORNAMENT) for line in _THOUGHTS.sub("", answer).splitlines()
+    )
+    said = [line for line in lines if line]
+    return said[-1][:LONGEST_LABEL] if said else None

@@ -27,6 +27,7 @@ def test_examples_are_numbered_and_the_lens_is_told_where_there_is_one() -> None
         ('"river words."\n', "river words"),
         ("<think>rivers?\nseas?</think>\n\n**Label: river words**", "river words"),
         ("Sure:\nriver words", "river words"),
+        ('Label: "river words."', "river words"),
         ("", None),
         ("<think>only thoughts</think>", None),
         ('"."', None),
