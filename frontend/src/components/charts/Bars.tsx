@@ -9,8 +9,8 @@ export interface Bar {
 interface BarsProps {
   label: string;
   bars: Bar[];
-  /** Below the axis, spread evenly from its first end to its last. */
-  ticks: string[];
+  /** Below the axis: where, from 0 at its first end to 1 at its last, and what it says there. */
+  ticks: { at: number; text: string }[];
 }
 
 /** A histogram as plain bars from one line; small counts stay visible. */
@@ -26,8 +26,11 @@ export function Bars({ label, bars, ticks }: BarsProps) {
         ))}
       </div>
       <div className={`figures ${classes.ticks}`} aria-hidden="true">
-        {ticks.map((tick) => (
-          <span key={tick}>{tick}</span>
+        {ticks.map(({ at, text }) => (
+          // at the ends of the axis the words stay within it
+          <span key={at} style={{ left: `${at * 100}%`, transform: `translateX(${-at * 100}%)` }}>
+            {text}
+          </span>
         ))}
       </div>
     </figure>

@@ -60,7 +60,7 @@ function Figures({ feature, onOpen }: { feature: WholeFeature; onOpen: (feature:
     <div className={classes.figures}>
       <section>
         <h3>Activations</h3>
-        <Bars label="Tokens by activation" bars={binsOf(feature)} ticks={["0", metric(feature.max)]} />
+        <Bars label="Tokens by activation" bars={binsOf(feature)} ticks={[{ at: 0, text: "0" }, { at: 1, text: metric(feature.max) }]} />
       </section>
       <TokenList title="Fires on" tokens={feature.top_tokens} format={share} />
       {feature.promoted && <TokenList title="Makes likelier" tokens={feature.promoted} format={metric} />}

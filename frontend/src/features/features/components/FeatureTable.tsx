@@ -29,6 +29,8 @@ interface FeatureTableProps {
 /** A long list of features; only the rows in sight are in the page. */
 export function FeatureTable({ items, look, onLook, hasMore, onMore, isPending }: FeatureTableProps) {
   const frame = useRef<HTMLDivElement>(null);
+  // what it answers is used here alone, and this component is not compiled to be skipped
+  // eslint-disable-next-line react-hooks/incompatible-library
   const rows = useVirtualizer({ count: items.length, getScrollElement: () => frame.current, estimateSize: () => ROW_PX, overscan: AHEAD_ROWS });
   const inSight = rows.getVirtualItems();
   const last = inSight.at(-1)?.index ?? 0;
