@@ -50,7 +50,7 @@ class Client:
         """POST below /api/v1."""
         return self._ask("POST", f"/api/v1{path}", json=body or {})
 
-    def put(self, path: str, content: bytes, **query: Any) -> Json:
+    def put(self, path: str, content: bytes, query: Json) -> Json:
         """PUT bytes below /api/v1."""
         return self._ask("PUT", f"/api/v1{path}", content=content, params=query)
 

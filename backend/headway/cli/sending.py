@@ -95,7 +95,7 @@ def _each_part(client: Client, state: Json, files: Mapping[str, Path]) -> Any:
                 opened.seek(received)
                 query = {"path": file["path"], "offset": received}
                 try:
-                    part = client.put(f"/uploads/{state['id']}/file", opened.read(state["part_bytes"]), **query)
+                    part = client.put(f"/uploads/{state['id']}/file", opened.read(state["part_bytes"]), query)
                 except (UnavailableError, ConflictError):
                     failures += 1
                     if failures == TRIES:
