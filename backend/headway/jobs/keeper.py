@@ -32,17 +32,18 @@ class Keeper:
         step: int,
         save: Callable[[Path], None],
         *,
-        metrics: Mapping[str, float] | None = None,
+        metrics: Callable[[], Mapping[str, float]] | None = None,
         last: bool = False,
     ) -> None:
         """Call after every step: leaves a checkpoint when one is due or a pause is asked for, and ends when asked to.
 
+        `metrics` are made for those that are left, and their time counts.
         After the `last` step of a training one is due in any case: what follows it may fail. Raises JobStopped.
         """
         reason = self._job.should_stop()
         if reason == "pause" or last or self._is_due(step):
             began = time.monotonic()
-            self._job.checkpoint(step, save, metrics=metrics)
+            self._job.checkpoint(step, save, metrics=metrics() if metrics else None)
             self._last = time.monotonic()
             self._cost_seconds = self._last - began
         if reason:

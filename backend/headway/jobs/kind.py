@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from headway.domain.plan import PhaseSpec
 from headway.errors import FieldProblem, InvalidInputError
+from headway.jobs.forecast import Forecast, Metas
 from headway.jobs.uploads import Upload
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ class Kind:
     `family` names the channel family its jobs are pushed on beside `jobs/`; `secrets` are environment variables handed
     to its process alone; `requires` are the modules that must be installed, from the extra named `extra`.
     A kind with `checkpoints` can be paused and goes on after a crash where it was. Phase weights are learned from
-    finished jobs unless `fixed_weights`.
+    finished jobs unless `fixed_weights`. `forecast` is `package.module:function`, called as
+    `forecast(config, metas)` wherever a form is filled in, so it is quick and loads nothing heavy.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Kind:
     extra: str = ""
     checkpoints: bool = False
     fixed_weights: bool = False
+    forecast: str = ""
 
     @cached_property
     def schema(self) -> dict[str, Any]:
@@ -151,5 +154,13 @@ class Kind:
 
     def load_run(self) -> Callable[[KindConfig, JobContext], None]:
         """Import the function that does the work (only in the job's own process)."""
-        module, _, function = self.run.partition(":")
-        return cast("Callable[[KindConfig, JobContext], None]", getattr(importlib.import_module(module), function))
+        return _imported(self.run)
+
+    def forecast_of(self, config: KindConfig, metas: Metas) -> Forecast:
+        """What a run with this config is going to take; empty for a kind that cannot tell."""
+        return _imported(self.forecast)(config, metas) if self.forecast else Forecast()
+
+
+def _imported(name: str) -> Callable[..., Any]:
+    module, _, function = name.partition(":")
+    return getattr(importlib.import_module(module), function)

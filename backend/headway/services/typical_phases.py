@@ -24,7 +24,7 @@ def typical_phases(engine: Engine, kind: str, host: str) -> dict[str, Typical]:
     """How the phases of the kind usually go on this host. Raises UnavailableError."""
     with transaction(engine) as connection:
         runs = kind_runs.newest_runs(connection, kind, host, RUNS_LEARNED_FROM)
-    return typical_of([{name: _run(phase) for name, phase in phases.items()} for phases in runs])
+    return typical_of([{name: run_of(phase) for name, phase in phases.items()} for phases in runs])
 
 
 def keep_run(connection: Connection, feed: Feed, kind: str) -> None:
@@ -43,7 +43,8 @@ def phases_of_attempt(kind: Kind, row: Row, typical: Mapping[str, Typical]) -> l
     return list(kind.phases if kind.fixed_weights else learned_weights(kind.phases, typical))
 
 
-def _run(phase: Mapping[str, Any]) -> PhaseRun:
+def run_of(phase: Mapping[str, Any]) -> PhaseRun:
+    """A phase of a run as it was kept."""
     values = dict(phase)
     values["shares"] = tuple(phase["shares"])
     return PhaseRun(**values)

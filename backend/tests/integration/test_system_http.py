@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from headway.domain.typical import PhaseRun
 from headway.realtime.channels import Message
 from headway.services.record_samples import Measured, Measurer, claim_host, record_samples
+from headway.storage.artifacts import insert_artifacts
 from headway.storage.engine import transaction
+from headway.storage.kind_runs import add_run
 from headway.storage.migrate import upgrade
 from tests.integration.api_server import Server, make_settings, serving
 from tests.integration.test_api_push import listening, run
@@ -134,3 +138,34 @@ def test_wrong_question_is_answered_with_the_mend(server: Server, path: str, sta
     with server.client() as http:
         answer = http.get(path)
     assert (answer.status_code, said in answer.text) == (status, True), answer.text
+
+
+def forecast(server: Server, config: dict[str, Any]) -> dict[str, Any]:
+    with server.client() as http:
+        return http.post("/api/v1/kinds/activations.extract/forecast", json={"config": config}).json()
+
+
+def test_forecast_tells_disk_from_the_inputs_and_time_from_finished_runs_by_their_work(server: Server) -> None:
+    metas = {"model": {"hidden_size": 64}, "tokens": {"tokens": 1000}}
+    with transaction(server.api.runtime.engine) as connection:
+        for name, meta in metas.items():
+            row = {"id": name[0] * 12, "type": name, "name": name, "output": name, "state": "ready", "meta": meta}
+            insert_artifacts(connection, [row])
+    config = {"model": "artifact:mmmmmmmmmmmm", "tokens": "artifact:tttttttttttt", "layers": [1]}
+    before = forecast(server, config)
+    assert before["disk_bytes"] == 1000 * (2 * 64 + 4)
+    assert before["says"] == "1,000 rows of 64 at 1 place"
+    assert before["seconds"] is None
+    with server.client() as http:
+        job = http.post("/api/v1/jobs", json={"kind": "activations.extract", "config": config}).json()
+    loading, extracting = (asdict(PhaseRun(seconds, part=part)) for seconds, part in ((3.0, 1.0), (5.0, 0.5)))
+    with transaction(server.api.runtime.engine) as connection:
+        add_run(connection, job["id"], "activations.extract", "here", {"loading": loading, "extracting": extracting})
+    after = forecast(server, config | {"layers": [3]})
+    assert after["seconds"] == pytest.approx(3 + 2 * 10)  # half of it took 5 s, and this goes twice as deep
+    assert after["seconds_low"] < after["seconds"] < after["seconds_high"]
+    assert (after["runs"], after["host"]) == (1, "here")
+    unknown = forecast(server, config | {"tokens": "job:nobody/tokens"})
+    assert (unknown["disk_bytes"], unknown["seconds"]) == (None, None)
+    refused = forecast(server, config | {"layers": [-1]})
+    assert refused["errors"][0]["field"] == "config.layers.0"

@@ -28,6 +28,7 @@ from transformers import (
 from headway.domain.failures import FailureClass, classify_error
 from headway.ml.activations import forward as forwarding
 from headway.ml.activations import writer as writing
+from headway.ml.activations.buffering import ContextOrder
 from headway.ml.activations.extract import Extraction, check_room
 from headway.ml.activations.forward import Forward, rows_of_contexts
 from headway.ml.activations.hooks import SITES, Tap, UnknownHookError
@@ -35,6 +36,7 @@ from headway.ml.activations.loading import load_forward
 from headway.ml.activations.manifest import Manifest
 from headway.ml.activations.places import Place
 from headway.ml.activations.reader import HookReader, RowOrder
+from headway.ml.activations.sources import StreamedRows
 from headway.ml.models.load import load_tokenizer
 from headway.ml.text.packing import marks_of
 from headway.ml.text.token_store import TokenStore
@@ -258,3 +260,53 @@ def test_a_disk_without_room_is_said_before_the_start_with_the_figures(tmp_path)
     with pytest.raises(OSError, match=r"the activations need 1099511627776 MiB and \d+ MiB are free") as raised:
         check_room(tmp_path, 1 << 60)
     assert classify_error(None, "OSError", str(raised.value)) is FailureClass.DISK_FULL
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows_of=st.lists(st.integers(0, 9), min_size=4, max_size=60),
+    batch=st.integers(1, 6),
+    per_buffer=st.integers(1, 4),
+    held_out=st.integers(0, 8),
+    epoch=st.integers(0, 3),
+)
+def test_buffers_take_each_row_of_an_epoch_once(rows_of, batch, per_buffer, held_out, epoch):
+    counts = np.array(rows_of)
+    order = ContextOrder(counts, batch, batch * per_buffer, seed=1, held_out_rows=held_out)
+    kept = {(int(c), row) for c in order.held_out_part.contexts for row in range(counts[c])}
+    assert len(kept) >= min(held_out, counts.sum())
+    taken: list[tuple[int, int]] = []
+    for buffer in range(-(-order.batches_per_epoch // per_buffer)):
+        part = order.part(epoch, buffer)
+        contexts = np.sort(part.contexts)
+        rows = [(int(c), row) for c in contexts for row in range(counts[c])]
+        chosen = [row for row, keep in zip(rows, part.keep(contexts), strict=True) if keep]
+        assert len(chosen) == part.rows == len(order.shuffle(epoch, buffer))
+        taken += chosen
+    assert len(taken) == len(set(taken)) == order.batches_per_epoch * batch
+    assert not kept & set(taken)
+
+
+def test_streamed_rows_are_those_of_a_store_in_another_order(tmp_path):
+    # ids that bfloat16 holds exactly
+    contexts = [list(range(6 * number + 1, 6 * number + 2 + number % 5)) for number in range(40)]
+    tokens = store_tokens(tmp_path / "tokens", contexts, 0, [])
+    place = Place(0, "resid_pre")
+    order = ContextOrder(rows_of_contexts(tokens), 6, 24, seed=0, held_out_rows=10)
+
+    def source(state: dict | None = None) -> StreamedRows:
+        forward = Forward(tokens, OfMemory(2))
+        return StreamedRows(forward, 2, order, [place], 16, "cpu", list, state)
+
+    streamed = source()
+    first, second = ([rows[place] for rows in streamed.epoch(number, 0)] for number in (0, 1))
+    held_out = [streamed.read_held_out(indices, [place])[place] for indices in streamed.held_out()]
+    scale = streamed.scale(place)
+    ids = sorted((torch.cat([*first, *held_out])[:, 0] / scale).round().int().tolist())
+    every = sorted(token for context in contexts for token in context)
+    assert len(ids) > len(every) - 6
+    assert set(ids) <= set(every)
+    assert len(set(ids)) == len(ids)
+    assert not torch.equal(torch.cat(first), torch.cat(second))
+    again = source(streamed.state())
+    assert all(torch.equal(rows[place], wanted) for rows, wanted in zip(again.epoch(0, 5), first[5:], strict=True))

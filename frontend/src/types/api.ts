@@ -32,6 +32,8 @@ export interface Page<T> {
   next_cursor: string | null;
 }
 
+export type Forecast = Schemas["ForecastView"];
+
 export type Series = Schemas["SeriesView"];
 export type Layer = Schemas["LayerView"];
 export type Attempt = Schemas["AttemptView"];

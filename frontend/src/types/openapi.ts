@@ -673,6 +673,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/kinds/{name}/forecast": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** What a job with this config would take: disk, memory, and the time as finished runs of the kind tell */
+        post: operations["post_kinds_name_forecast"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/operations": {
         parameters: {
             query?: never;
@@ -1673,6 +1690,54 @@ export interface components {
         FilesView: {
             /** Items */
             items: components["schemas"]["FileView"][];
+        };
+        /**
+         * ForecastRequest
+         * @description The config that is thought of.
+         */
+        ForecastRequest: {
+            /** Config */
+            config?: {
+                [key: string]: unknown;
+            };
+        };
+        /**
+         * ForecastView
+         * @description What a run would take; null where that cannot be known. Seconds are learned from `runs` finished ones of the kind
+         *     on `host`, with bounds that hold for 80 %.
+         */
+        ForecastView: {
+            /** Says */
+            says: string;
+            /** Disk Bytes */
+            disk_bytes: number | null;
+            /** Memory Bytes */
+            memory_bytes: number | null;
+            /**
+             * Seconds
+             * @default null
+             */
+            seconds: number | null;
+            /**
+             * Seconds Low
+             * @default null
+             */
+            seconds_low: number | null;
+            /**
+             * Seconds High
+             * @default null
+             */
+            seconds_high: number | null;
+            /**
+             * Runs
+             * @default 0
+             */
+            runs: number;
+            /**
+             * Host
+             * @default null
+             */
+            host: string | null;
         };
         /**
          * GaugeSeries
@@ -4765,6 +4830,41 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["KindsView"];
+                };
+            };
+            /** @description What went wrong */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    post_kinds_name_forecast: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ForecastRequest"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ForecastView"];
                 };
             };
             /** @description What went wrong */

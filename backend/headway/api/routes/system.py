@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from headway.api.route import Call, Route
+from headway.services.forecast_job import ForecastRequest, ForecastView, forecast_job
 from headway.services.read_kinds import KindsView, list_kinds
 from headway.services.read_operations import OperationsView, read_operations
 from headway.services.read_samples import (
@@ -21,6 +22,11 @@ from headway.services.read_system import HostsView, list_hosts
 def kinds(call: Call) -> KindsView:
     """What a job can be."""
     return list_kinds()
+
+
+def forecast(call: Call, name: str, body: ForecastRequest) -> ForecastView:
+    """What a job would take."""
+    return forecast_job(call.api.runtime.engine, name, body)
 
 
 def operations(call: Call) -> OperationsView:
@@ -57,6 +63,15 @@ ROUTES = (
         handler=kinds,
         summary="Kinds of jobs, each with the JSON Schema of its config",
         answer=KindsView,
+    ),
+    Route(
+        method="POST",
+        path="/api/v1/kinds/{name}/forecast",
+        role="viewer",
+        handler=forecast,
+        summary="What a job with this config would take: disk, memory, and the time as finished runs of the kind tell",
+        body=ForecastRequest,
+        answer=ForecastView,
     ),
     Route(
         method="GET",

@@ -7,7 +7,7 @@ from headway.jobs.kinds.activations_extract.config import ActivationsExtractConf
 KIND = Kind(
     name="activations.extract",
     title="Extract activations",
-    description="Runs a model, cut off behind the deepest layer asked for, over tokens and stores the residual stream.",
+    description="Runs a model, cut off behind the deepest layer asked for, and stores what its blocks compute.",
     queue="gpu",
     family="models",
     phases=(
@@ -18,6 +18,7 @@ KIND = Kind(
     fixed_weights=True,
     config=ActivationsExtractConfig,
     run="headway.jobs.kinds.activations_extract.run:run",
+    forecast="headway.jobs.kinds.activations_extract.forecast:forecast",
     resources=Resources(gpus=1, gpus_optional=True, cpu_threads=2, memory_mb=3072),
     outputs=(Output("activations", "activations", "Activations"),),
     requires=("torch", "transformers", "safetensors"),

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from headway.jobs.context import JobContext
+from headway.jobs.forecast import Forecast
+from headway.jobs.kinds.activations_extract.config import ActivationsExtractConfig
+from headway.jobs.kinds.activations_extract.forecast import forecast
 from headway.ml.activations import writer as writing
 from headway.ml.activations.manifest import Manifest
 from headway.ml.activations.reader import HookReader
@@ -52,6 +55,17 @@ def test_several_places_of_a_block_are_taken_in_one_pass(tmp_path, inputs):
     names = [entry.name for entry in Manifest.read(ran.outputs["activations"]).hooks]
     assert names == ["layer01.mlp_in", "layer01.mlp_out", "layer01.resid_mid"]
     assert ran.artifacts["activations"]["hooks"] == ["mlp_in", "mlp_out", "resid_mid"]
+
+
+def test_the_forecast_bounds_what_is_written(tmp_path, inputs):
+    ran = run_kind(tmp_path / "job", "activations.extract", {"layers": [0, 1]}, inputs=inputs)
+    config = ActivationsExtractConfig(model="artifact:mmmmmmmmmmmm", tokens="artifact:tttttttttttt", layers=[0, 1])
+    tokens = TokenStore(inputs["tokens"]).manifest
+    said = forecast(config, {"model": {"hidden_size": HIDDEN}, "tokens": {"tokens": tokens.tokens}})
+    written = sum(path.stat().st_size for path in ran.outputs["activations"].rglob("*.bin"))
+    assert said.disk_bytes is not None
+    assert written <= said.disk_bytes < 1.3 * written
+    assert forecast(config, {"tokens": {"tokens": 5}}) == Forecast()
 
 
 def test_a_disk_without_room_ends_it_before_the_first_batch(tmp_path, inputs, monkeypatch):

@@ -18,6 +18,7 @@ KIND = Kind(
     ),
     config=SaeTrainConfig,
     run="headway.jobs.kinds.sae_train.run:run",
+    forecast="headway.jobs.kinds.sae_train.forecast:forecast",
     resources=Resources(gpus=1, gpus_optional=True, cpu_threads=2, memory_mb=2048),
     outputs=(Output("sae", "sae", "Sparse autoencoders"),),
     requires=("torch", "safetensors", "numpy"),

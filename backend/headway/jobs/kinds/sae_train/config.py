@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from headway.jobs.kind import KindConfig, artifact_input
 from headway.ml.sae.names import Architecture
@@ -33,17 +34,39 @@ class SaeSpec(BaseModel):
 class SaeTrainConfig(KindConfig):
     """Which activations, what size of dictionary, how long and how it is trained."""
 
-    activations: str = artifact_input("activations", title="Activations", description="The stored activations.")
+    model_config = ConfigDict(validate_default=True)
+
+    activations: str | None = artifact_input(
+        "activations",
+        title="Activations",
+        description="The stored activations; without them, a model and tokens to make them of.",
+        optional=True,
+    )
+    model: str | None = artifact_input(
+        "model",
+        title="Model",
+        description="In place of stored activations: the model whose activations go straight into the training, "
+        "through a buffer and without a store.",
+        optional=True,
+    )
+    tokens: str | None = artifact_input(
+        "tokens",
+        title="Tokens",
+        description="What that model reads; made with its tokenizer.",
+        optional=True,
+    )
     layers: list[Annotated[int, Field(ge=0, le=1000)]] = Field(
         default=[],
         title="Layers",
-        description="Train one SAE for each of these layers from the same read; empty takes all layers stored.",
+        description="Train one SAE for each of these layers from the same read; empty takes all layers stored. "
+        "A streamed training names them.",
         max_length=64,
     )
     hook: str | None = Field(
         default=None,
         title="Hook",
-        description="Which of a layer's activations, where the store holds several; empty takes the first of each.",
+        description="Which of a layer's activations, where the store holds several; empty takes the first of each. "
+        "A streamed training takes any of resid_pre, resid_mid, resid_post (empty), attn_out, mlp_in and mlp_out.",
         max_length=100,
     )
     architecture: Architecture = Field(
@@ -219,6 +242,23 @@ class SaeTrainConfig(KindConfig):
         ge=1,
         le=1_000_000,
     )
+    buffer_rows: int = Field(
+        default=131_072,
+        title="Rows in the buffer",
+        description="Of a streamed training: so many rows are made and mixed at a time, in bfloat16.",
+        ge=2,
+        le=67_108_864,
+    )
+    batch_tokens: int = Field(
+        default=4096,
+        title="Tokens in a batch",
+        description="Of a streamed training: tokens the model takes at a time, fewer where memory runs out.",
+        ge=64,
+        le=4_194_304,
+    )
+    compute_dtype: Literal["float32", "bfloat16"] = Field(
+        default="float32", title="Model computes in", description="Of a streamed training, as in an extraction."
+    )
     eval_rows: int = Field(
         default=16_384,
         title="Rows held out",
@@ -226,3 +266,13 @@ class SaeTrainConfig(KindConfig):
         ge=0,
         le=16_777_216,
     )
+
+    @field_validator("tokens", mode="after")
+    @classmethod
+    def _one_source(cls, tokens: str | None, info: ValidationInfo) -> str | None:
+        stored, model = info.data.get("activations"), info.data.get("model")
+        if stored and (model or tokens):
+            raise PydanticCustomError("source", "give activations, or a model with tokens, not both")
+        if not stored and not (model and tokens):
+            raise PydanticCustomError("source", "give stored activations, or a model with tokens to stream them from")
+        return tokens

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from headway.errors import FieldProblem, InvalidInputError
 from headway.jobs.kinds.sae_train.config import SaeTrainConfig
-from headway.ml.activations.manifest import HookEntry, Manifest
-from headway.ml.activations.reader import HookReader, Indices, RowOrder
+from headway.jobs.kinds.sae_train.specs import own_configs
+from headway.ml.activations.places import Place
+from headway.ml.activations.sources import Offer
 from headway.ml.sae.architectures import OBJECTIVES, RESAMPLED, TRANSCODERS, Figures
 from headway.ml.sae.schedule import Schedule
 from headway.ml.sae.trainer import TrainerConfig
@@ -33,8 +32,8 @@ class SaePlan:
 
     name: str
     prefix: str
-    entry: HookEntry
-    target: HookEntry | None
+    place: Place
+    target: Place | None
     config: SaeTrainConfig
     trainer: TrainerConfig
 
@@ -52,111 +51,75 @@ class SaePlan:
 class Plan:
     """Everything about a training that is fixed before its first step."""
 
-    store: Path
-    manifest: Manifest
+    offer: Offer
     saes: list[SaePlan]
-    order: RowOrder
     total_steps: int
-
-    @property
-    def d_in(self) -> int:
-        """Width of a row."""
-        return self.manifest.d_in
 
     @property
     def model_name(self) -> str:
         """Name of the model the activations are of."""
-        return str(self.manifest.model.get("name") or "unknown model")
+        return str(self.offer.model.get("name") or "unknown model")
 
-    def entries(self) -> dict[str, HookEntry]:
-        """The hooks that are read, by name."""
-        wanted = [entry for sae in self.saes for entry in (sae.entry, sae.target) if entry]
-        return {entry.name: entry for entry in wanted}
-
-    def reader(self, entry: HookEntry) -> HookReader:
-        """Random access to the rows of one hook."""
-        return HookReader(self.store, self.manifest, entry)
-
-    def scale(self, entry: HookEntry) -> float:
-        """What a hook's rows are multiplied by so that their mean norm is sqrt(d_in)."""
-        return math.sqrt(self.d_in) / entry.statistics.mean_norm
-
-    def held_out_batches(self) -> list[Indices]:
-        """The rows for evaluation in batches, the last one shorter."""
-        held_out, size = self.order.held_out(), self.order.batch_rows
-        return [held_out[start : start + size] for start in range(0, len(held_out), size)]
+    def places(self) -> list[Place]:
+        """Those that are read."""
+        wanted = [place for sae in self.saes for place in (sae.place, sae.target) if place]
+        return list(dict.fromkeys(wanted))
 
     def metadata(self, sae: SaePlan) -> Mapping[str, Any]:
         """What SAELens wants to know of where an SAE belongs, in its names."""
-        entry, target = sae.entry, sae.target
+        place, target = sae.place, sae.target
         out = {"hook_name_out": f"blocks.{target.layer}.hook_{target.hook}"} if target else {}
         return out | {
             "model_name": self.model_name,
-            "hook_name": f"blocks.{entry.layer}.hook_{entry.hook}",
-            "hook_layer": entry.layer,
-            "context_size": self.manifest.tokens.get("context_length"),
-            "dataset_path": self.manifest.tokens.get("name"),
+            "hook_name": f"blocks.{place.layer}.hook_{place.hook}",
+            "hook_layer": place.layer,
+            "context_size": self.offer.tokens.get("context_length"),
+            "dataset_path": self.offer.tokens.get("name"),
         }
 
 
-def make_plan(config: SaeTrainConfig, store: Path) -> Plan:
-    """Check the config against the store. Raises InvalidInputError that names every field that does not fit."""
-    manifest = Manifest.read(store)
-    order = RowOrder(manifest.rows, config.batch_rows, config.seed, config.eval_rows)
+def make_plan(config: SaeTrainConfig, offer: Offer) -> Plan:
+    """Check the config against what there is. Raises InvalidInputError that names every field that does not fit."""
     each = own_configs(config)
-    problems = [*_layer_problems(config, manifest), *_size_problems(config, manifest, order)]
-    problems += [problem for own in each.values() for problem in _own_problems(own, manifest)]
+    problems = [*_layer_problems(config, offer), *_size_problems(config, offer)]
+    problems += [problem for own in each.values() for problem in _own_problems(own, offer)]
     if len(each) != len(config.saes or [None]):
         problems.append(FieldProblem("config.saes", "two of them have the same name"))
     if problems:
         raise InvalidInputError(*dict.fromkeys(problems))
-    total_steps = config.epochs * order.batches_per_epoch
+    total_steps = config.epochs * offer.batches_per_epoch
     if config.max_rows:
         total_steps = min(total_steps, config.max_rows // config.batch_rows)
-    return Plan(store, manifest, list(_sae_plans(config, each, manifest, total_steps)), order, total_steps)
-
-
-def own_configs(config: SaeTrainConfig) -> dict[str, SaeTrainConfig]:
-    """The config of each SAE of a layer by its label, which is empty where there is no list of them."""
-    if not config.saes:
-        return {"": config}
-    found: dict[str, SaeTrainConfig] = {}
-    for number, spec in enumerate(config.saes, 1):
-        changes = spec.model_dump(exclude={"name"}, exclude_none=True)
-        if "expansion" in changes:
-            changes.setdefault("d_sae", None)
-        own = config.model_copy(update=changes)
-        found[spec.name or f"{own.architecture}{number}"] = own
-    return found
+    return Plan(offer, list(_sae_plans(config, each, offer, total_steps)), total_steps)
 
 
 def _sae_plans(
-    config: SaeTrainConfig, each: Mapping[str, SaeTrainConfig], manifest: Manifest, total_steps: int
+    config: SaeTrainConfig, each: Mapping[str, SaeTrainConfig], offer: Offer, total_steps: int
 ) -> Iterator[SaePlan]:
-    entries = _entries(config, manifest)
-    by_layer = len({entry.layer for entry in entries}) == len(entries)
-    for entry in entries:
-        place = f"layer{entry.layer}/" if by_layer else f"{entry.name}/"
+    places = _places(config, offer)
+    by_layer = len({place.layer for place in places}) == len(places)
+    for place in places:
+        where = f"layer{place.layer}/" if by_layer else f"{place.name}/"
         for label, own in each.items():
-            prefix = (place if len(entries) > 1 else "") + (f"{label}/" if label else "")
-            name = f"{entry.name}.{label}" if label else entry.name
-            trainer = _trainer_config(own, manifest.d_in, total_steps)
-            yield SaePlan(name, prefix, entry, _target(own, manifest, entry), own, trainer)
+            prefix = (where if len(places) > 1 else "") + (f"{label}/" if label else "")
+            name = f"{place.name}.{label}" if label else place.name
+            trainer = _trainer_config(own, offer.d_in, total_steps)
+            yield SaePlan(name, prefix, place, _target(own, offer, place), own, trainer)
 
 
-def _entries(config: SaeTrainConfig, manifest: Manifest) -> list[HookEntry]:
-    """The hooks to train on: with layers named, one of each."""
-    fitting = [entry for entry in manifest.hooks if config.hook in (None, entry.hook)]
+def _places(config: SaeTrainConfig, offer: Offer) -> list[Place]:
+    """The places to train on: with layers named, one of each."""
+    fitting = [place for place in offer.places if config.hook in (None, place.hook)]
     if not config.layers:
         return fitting
-    return [next(entry for entry in fitting if entry.layer == layer) for layer in sorted(set(config.layers))]
+    return [next(place for place in fitting if place.layer == layer) for layer in sorted(set(config.layers))]
 
 
-def _target(config: SaeTrainConfig, manifest: Manifest, entry: HookEntry) -> HookEntry | None:
+def _target(config: SaeTrainConfig, offer: Offer, place: Place) -> Place | None:
     if config.architecture not in TRANSCODERS:
         return None
-    place = (entry.layer + config.target_layers_on, config.target_hook or entry.hook)
-    return next((each for each in manifest.hooks if (each.layer, each.hook) == place and each != entry), None)
+    wanted = (place.layer + config.target_layers_on, config.target_hook or place.hook)
+    return next((each for each in offer.places if each == wanted != place), None)
 
 
 def _trainer_config(config: SaeTrainConfig, d_in: int, total_steps: int) -> TrainerConfig:
@@ -200,22 +163,22 @@ def half_as_power_of_two(d_in: int) -> int:
     return below if d_in / 2 - below < 2 * below - d_in / 2 else 2 * below
 
 
-def _layer_problems(config: SaeTrainConfig, manifest: Manifest) -> list[FieldProblem]:
-    hooks = sorted({entry.hook for entry in manifest.hooks})
+def _layer_problems(config: SaeTrainConfig, offer: Offer) -> list[FieldProblem]:
+    hooks = sorted({place.hook for place in offer.places})
     if config.hook is not None and config.hook not in hooks:
         return [FieldProblem("config.hook", f"{config.hook!r} is not in the activations, which hold {hooks}")]
-    stored = {entry.layer for entry in manifest.hooks if config.hook in (None, entry.hook)}
+    stored = {place.layer for place in offer.places if config.hook in (None, place.hook)}
     missing = [layer for layer in config.layers if layer not in stored]
     text = f"layers {missing} are not in the activations, which hold {sorted(stored)}"
     return [FieldProblem("config.layers", text)] if missing else []
 
 
-def _size_problems(config: SaeTrainConfig, manifest: Manifest, order: RowOrder) -> list[FieldProblem]:
+def _size_problems(config: SaeTrainConfig, offer: Offer) -> list[FieldProblem]:
     problems: list[FieldProblem] = []
-    if config.eval_rows >= manifest.rows:
-        problems.append(FieldProblem("config.eval_rows", f"there are only {manifest.rows} rows: hold out fewer"))
-    elif order.batches_per_epoch < 1:
-        left = manifest.rows - config.eval_rows
+    if config.eval_rows >= offer.rows:
+        problems.append(FieldProblem("config.eval_rows", f"there are only {offer.rows} rows: hold out fewer"))
+    elif offer.batches_per_epoch < 1:
+        left = offer.rows - config.eval_rows
         problems.append(
             FieldProblem("config.batch_rows", f"only {left} rows are left to train on: choose a smaller batch")
         )
@@ -224,13 +187,14 @@ def _size_problems(config: SaeTrainConfig, manifest: Manifest, order: RowOrder) 
     return problems
 
 
-def _own_problems(config: SaeTrainConfig, manifest: Manifest) -> Iterator[FieldProblem]:
-    d_sae = config.d_sae or config.expansion * manifest.d_in
+def _own_problems(config: SaeTrainConfig, offer: Offer) -> Iterator[FieldProblem]:
+    d_sae = config.d_sae or config.expansion * offer.d_in
     if config.k > d_sae:
         yield FieldProblem("config.k", f"more than the {d_sae} features there are")
-    if config.architecture not in TRANSCODERS or _layer_problems(config, manifest):
+    if config.architecture not in TRANSCODERS or _layer_problems(config, offer):
         return
-    lost = [entry.name for entry in _entries(config, manifest) if not _target(config, manifest, entry)]
+    lost = [place.name for place in _places(config, offer) if not _target(config, offer, place)]
     if lost:
-        text = f"{lost} have no target: choose a target hook or layers on, of {[each.name for each in manifest.hooks]}"
+        there = [place.name for place in offer.places]
+        text = f"{lost} have no target: choose a target hook or layers on, of {there}"
         yield FieldProblem("config.target_hook", text)

@@ -10,11 +10,16 @@ import torch
 
 from headway.jobs.context import JobContext
 from headway.jobs.kinds.sae_train.plan import half_as_power_of_two
+from headway.jobs.kinds.sae_train.run import _Training
+from headway.ml.activations.forward import Forward
 from headway.ml.activations.manifest import Manifest
 from headway.ml.activations.writer import HookWriter
+from headway.ml.sae.firing import DECADES, FiringDensity
 from headway.ml.sae.saelens import load_sae
+from headway.spool.control import Control
 from headway.spool.records import EventKind
 from tests.kind_runs import Example, Ran, run_kind
+from tests.tiny_models import some_text, tiny_llama
 
 D_IN, ROWS = 16, 4096
 CONFIG = {
@@ -162,6 +167,98 @@ def test_several_saes_are_taken_up_bit_for_bit(tmp_path, store, monkeypatch):
         assert {s: v.hex() for s, v in joined.items()} == {s: v.hex() for s, v in whole.metrics[name].items()}, name
 
 
+STREAM = {"layers": [0, 2], "buffer_rows": 512, "batch_tokens": 128, "batch_rows": 64, "eval_rows": 100, "d_sae": 40}
+
+
+def stream(folder: Path, inputs: dict[str, Path], resume: list[Path] | None = None, **config: object) -> Ran:
+    return run_kind(folder, "sae.train", CONFIG | STREAM | config, inputs=inputs, resume_from=resume)
+
+
+@pytest.fixture
+def model_and_tokens(tmp_path: Path) -> dict[str, Path]:
+    model = tiny_llama(tmp_path / "model")
+    places = {"dataset": some_text(tmp_path / "text", documents=60), "model": model}
+    tokens = run_kind(tmp_path / "tokenize", "dataset.tokenize", {"context_length": 16}, inputs=places)
+    return {"model": model, "tokens": tokens.outputs["tokens"]}
+
+
+@pytest.mark.parametrize("killed_at", [9, 13, 37])
+def test_a_streamed_training_taken_up_logs_the_same_bits(tmp_path, model_and_tokens, monkeypatch, killed_at):
+    whole = stream(tmp_path / "whole", model_and_tokens, checkpoint_every_steps=5)
+    assert whole.result["outcome"] == "completed"
+    assert max(whole.metrics["layer0/loss"]) > 2 * (512 // 64)
+    monkeypatch.setattr(_Training, "_one_step", dying(_Training._one_step, killed_at))
+    first = stream(tmp_path / "first", model_and_tokens, checkpoint_every_steps=5)
+    monkeypatch.undo()
+    left = sorted((tmp_path / "first/checkpoints").glob("step-*"), reverse=True)
+    second = stream(tmp_path / "second", model_and_tokens, resume=left, checkpoint_every_steps=5)
+    for name in (name for name in whole.metrics if not name.endswith("rows_per_s")):
+        done = killed_at - 1 - (killed_at - 1) % 5
+        joined = {step: value for step, value in first.metrics.get(name, {}).items() if step <= done}
+        assert joined | second.metrics[name] == whole.metrics[name], name
+    for path in whole.outputs["sae"].rglob("*.safetensors"):
+        assert path.read_bytes() == (second.outputs["sae"] / path.relative_to(whole.outputs["sae"])).read_bytes()
+
+
+def dying(step, at: int):
+    """A step that is the run's last breath when it is called for the `at`-th time."""
+    calls = 0
+
+    def one_step(training: _Training, rows: object) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise _KilledError
+        step(training, rows)
+
+    return one_step
+
+
+def test_a_streamed_transcoder_reads_both_its_places(tmp_path, model_and_tokens):
+    config = {"architecture": "transcoder", "hook": "mlp_in", "target_hook": "mlp_out", "layers": [1], "max_rows": 640}
+    ran = stream(tmp_path / "job", model_and_tokens, **config)
+    assert ran.result["outcome"] == "completed"
+    assert ran.artifacts["sae"]["saes"][0]["target"] == "layer01.mlp_out"
+
+
+def test_a_pause_while_the_buffer_fills_keeps_the_last_step(tmp_path, model_and_tokens, monkeypatch):
+    flags: list[Control] = []
+    fill = Forward.run
+
+    def pausing(forward: Forward, contexts: object) -> object:
+        asked = getattr(pausing, "asked", 0) + 1
+        pausing.asked = asked  # type: ignore[attr-defined]
+        if asked == 8:
+            flags[0].pause()
+        return fill(forward, contexts)
+
+    monkeypatch.setattr(Forward, "run", pausing)
+    config = CONFIG | STREAM | {"checkpoint_every_steps": 1000}
+    ran = run_kind(tmp_path / "job", "sae.train", config, inputs=model_and_tokens, prepare=flags.append)
+    assert ran.result["outcome"] == "paused"
+    assert [data["step"] for data in ran.of(EventKind.CHECKPOINT)] == [8]
+
+
+def test_a_checkpoint_says_what_the_features_do(tmp_path, store):
+    ran = train(tmp_path / "job", store)
+    last = ran.of(EventKind.CHECKPOINT)[-1]["metrics"]
+    for layer in ("layer1/", "layer2/"):
+        by_decade = {name: count for name, count in last.items() if name.startswith(f"{layer}density/")}
+        assert list(by_decade) == [f"{layer}density/{decade}" for decade in DECADES]
+        assert sum(by_decade.values()) == 64
+        assert 0 < last[f"{layer}alive"] <= 64
+        assert last[f"{layer}loss"] == pytest.approx(ran.metrics[f"{layer}loss"][STEPS])
+
+
+def test_firing_densities_are_counted_by_decade():
+    density = FiringDensity(5)
+    density.counts = torch.tensor([0.0, 1.0, 1e3, 0.999e5, 1e6])
+    density.rows = torch.tensor(1e6)
+    counts = [density.figures()[f"density/{decade}"] for decade in DECADES]
+    assert counts == [1, 0, 1, 0, 0, 1, 1, 1]
+    assert density.figures()["dense_fraction"] == pytest.approx(1 / 5)
+
+
 @pytest.mark.parametrize("architecture", ["transcoder", "skip_transcoder"])
 def test_a_transcoder_makes_the_next_layer(tmp_path, store, architecture):
     ran = train(tmp_path / "job", store, layers=[1], architecture=architecture, target_layers_on=1, lr=1e-5)
@@ -233,6 +330,7 @@ def test_without_held_out_rows_the_evaluation_is_left_out(tmp_path, store):
         ({"saes": [{"name": "a"}, {"name": "a"}]}, "config.saes: two of them have the same name"),
         ({"hook": "mlp_out"}, "config.hook: 'mlp_out' is not in the activations, which hold ['resid_post']"),
         ({"architecture": "transcoder"}, "config.target_hook: ['layer01.resid_post', 'layer02.resid_post'] have no"),
+        ({"model": "artifact:mmmmmmmmmmmm"}, "config.tokens: give activations, or a model with tokens, not both"),
         ({"architecture": "wavelet"}, "config.architecture: Input should be 'topk'"),
         ({"k": -1}, "config.k: Input should be greater than or equal to 1"),
         ({"no_such_field": 1}, "config.no_such_field: Extra inputs are not permitted"),

@@ -5,6 +5,7 @@ import { ConfigForm } from "@/components/config/ConfigForm";
 import { formSchema, withoutEmpty } from "@/lib/schema/form";
 import type { JsonObject, Kind } from "@/types/api";
 import { useSubmit } from "../api/queries";
+import { ForecastLine } from "./ForecastLine";
 import classes from "./SubmitPage.module.css";
 
 /** The form of a new job of a kind. */
@@ -45,6 +46,7 @@ export function KindForm({ kind }: { kind: Kind }) {
               </Button>
               <span className="dim">{`Runs in the ${kind.queue} queue`}</span>
             </div>
+            <ForecastLine kind={kind.name} config={withoutEmpty(data) as JsonObject} />
             <div className={classes.problems}>{problems}</div>
           </>
         )}
