@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 
 from headway.jobs.checkpoints import newest_valid
-from headway.jobs.kinds.sae_train.test_sae_train import CONFIG, make_store
+from headway.jobs.kinds.sae_train.test_sae_train import CONFIG, SEVERAL, STREAM, make_store
 from headway.jobs.order import InputPlace, JobOrder
 from headway.jobs.registry import get_kind
 from headway.spool.control import Control
 from headway.spool.records import EventKind
 from tests.kind_runs import Ran, read_back, run_kind
-from tests.tiny_models import some_text, tiny_bert
+from tests.tiny_models import some_text, tiny_bert, tiny_llama
 
 Report = Callable[[str, str, str, str], None]
 KILLS = 20
@@ -181,8 +181,8 @@ def kill_often(job: Attempts, seed: int, kills: int, last_step: int, every: int 
     return killed
 
 
-def sae_job(folder: Path, store: Path, first: str = "", steps: int = SAE_STEPS) -> Attempts:
-    config = CONFIG | {"epochs": steps // STEPS_PER_EPOCH, "dead_after_rows": 3000}
+def sae_job(folder: Path, store: Path, first: str = "", steps: int = SAE_STEPS, **changes: Any) -> Attempts:
+    config = CONFIG | {"epochs": steps // STEPS_PER_EPOCH, "dead_after_rows": 3000} | changes
     return Attempts(folder, "sae.train", config, {"activations": store}, first)
 
 
@@ -197,7 +197,8 @@ def text_and_model(tmp_path: Path) -> dict[str, Path]:
 
 
 def test_killed_training_goes_on_to_the_same_bits_and_without_its_rng_it_does_not(tmp_path: Path, store: Path) -> None:
-    whole, job = (sae_job(tmp_path / name, store, DRAWS, steps=112) for name in ("whole", "job"))
+    several = {"layers": [1], "saes": SEVERAL, "ema_decay": 0.9}
+    whole, job = (sae_job(tmp_path / name, store, DRAWS, steps=112, **several) for name in ("whole", "job"))
     running = whole.start()
     assert job.kill_after(60, 0.01)
     forgetful = job.branch(tmp_path / "forgetful", DRAWS + FORGETS_RNG)
@@ -214,13 +215,36 @@ def test_killed_training_goes_on_to_the_same_bits_and_without_its_rng_it_does_no
 
 @pytest.mark.chaos
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("first", [pytest.param("", id="as it is"), pytest.param(DRAWS, id="drawing at each step")])
+@pytest.mark.parametrize(
+    ("first", "changes"),
+    [
+        pytest.param("", {}, id="as it is"),
+        pytest.param(DRAWS, {}, id="drawing at each step"),
+        pytest.param(DRAWS, {"saes": SEVERAL, "ema_decay": 0.9}, id="ten SAEs, drawing at each step"),
+    ],
+)
 def test_training_killed_twenty_times_is_the_same_in_hex(
-    tmp_path: Path, store: Path, report: Report, first: str
+    tmp_path: Path, store: Path, report: Report, first: str, changes: dict[str, Any], request: pytest.FixtureRequest
 ) -> None:
-    whole, job = sae_job(tmp_path / "whole", store, first), sae_job(tmp_path / "job", store, first)
+    whole, job = (sae_job(tmp_path / name, store, first, **changes) for name in ("whole", "job"))
+    assert_same_curves(whole, job, report, request.node.callspec.id, last_step=SAE_STEPS - 30)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1200)
+def test_streamed_training_killed_twenty_times_is_the_same_in_hex(tmp_path: Path, report: Report) -> None:
+    model = tiny_llama(tmp_path / "model")
+    text = {"dataset": some_text(tmp_path / "text", documents=120), "model": model}
+    tokens = run_kind(tmp_path / "tokens", "dataset.tokenize", TOKENIZE, inputs=text).outputs["tokens"]
+    config = CONFIG | STREAM | {"saes": SEVERAL, "max_rows": SAE_STEPS * 64, "epochs": 1000}
+    inputs = {"model": model, "tokens": tokens}
+    whole, job = (Attempts(tmp_path / name, "sae.train", config, inputs) for name in ("whole", "job"))
+    assert_same_curves(whole, job, report, "ten SAEs, streamed", last_step=SAE_STEPS - 30)
+
+
+def assert_same_curves(whole: Attempts, job: Attempts, report: Report, what: str, last_step: int) -> None:
     running = whole.start()
-    killed = kill_often(job, seed=3, kills=KILLS, last_step=SAE_STEPS - 30, every=10)
+    killed = kill_often(job, seed=3, kills=KILLS, last_step=last_step, every=10)
     job.finish()
     whole.finish(running)
     expected, curve = whole.curve(), job.curve()
@@ -229,7 +253,7 @@ def test_training_killed_twenty_times_is_the_same_in_hex(
     same = sum(curve[name].get(step) == value for name, points in expected.items() for step, value in points.items())
     weights = "equal" if job.made() == whole.made() else "DIFFERENT"
     report(
-        "3 sae.train killed" + (", drawing at random" if first else ""),
+        f"3 sae.train killed: {what}",
         f"{killed} random SIGKILLs, resumed at {len(set(job.resumed_from)) - 1} different steps",
         f"{same} of {values} values of {len(expected)} metrics equal in hex, files' sha256 {weights}",
         "all equal",
