@@ -173,8 +173,10 @@ async def _strike(table: Table, load: Load, what: str, blow: Callable[[], Awaita
 
 
 async def _kill(cluster: Cluster, port: int) -> None:
-    cluster.instances()[port].kill()
-    await until(lambda: all_ready(cluster), WAIT_SECONDS, "every instance")
+    instances = await asyncio.to_thread(cluster.instances)
+    instances[port].kill()
+    # seldom: to look through the processes takes from the clients, which are in this one
+    await until(lambda: all_ready(cluster), WAIT_SECONDS, "every instance", every=0.5)
 
 
 async def restart_redis(cluster: Cluster) -> bool:

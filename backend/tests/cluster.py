@@ -193,9 +193,9 @@ async def following(cluster: Cluster, job_id: str, clients: int) -> AsyncIterato
                 raise result
 
 
-async def until(condition: Callable[[], Any], seconds: float, what: str) -> None:
+async def until(condition: Callable[[], Any], seconds: float, what: str, every: float = 0.02) -> None:
     """Wait beside the event loop until a condition holds."""
-    await asyncio.to_thread(wait_until, condition, seconds, what)
+    await asyncio.to_thread(wait_until, condition, seconds, what, every)
 
 
 def submit_clock(cluster: Cluster, steps: int, step_seconds: float) -> str:
