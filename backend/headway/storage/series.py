@@ -44,12 +44,12 @@ SELECT m.metric, m.step, m.value AS low, m.step AS low_step, m.value AS high, m.
 """
 # arrays compare by their first element, so the extreme value brings its own step along
 _BUCKETS = """
-SELECT metric, string_agg(float8send(coalesce(low[1], 'NaN')), '' ORDER BY bucket) AS lows,
-       string_agg(int8send(coalesce(low[2]::int8, 0)), '' ORDER BY bucket) AS low_steps,
-       string_agg(float8send(coalesce(high[1], 'NaN')), '' ORDER BY bucket) AS highs,
-       string_agg(int8send(coalesce(high[2]::int8, 0)), '' ORDER BY bucket) AS high_steps,
-       array_agg(odd_step ORDER BY bucket) FILTER (WHERE odd_step IS NOT NULL) AS odd_steps,
-       array_agg(nonfinite ORDER BY bucket) FILTER (WHERE odd_step IS NOT NULL) AS kinds
+SELECT metric, string_agg(float8send(coalesce(low[1], 'NaN')), '') AS lows,
+       string_agg(int8send(coalesce(low[2]::int8, 0)), '') AS low_steps,
+       string_agg(float8send(coalesce(high[1], 'NaN')), '') AS highs,
+       string_agg(int8send(coalesce(high[2]::int8, 0)), '') AS high_steps,
+       array_agg(odd_step) FILTER (WHERE odd_step IS NOT NULL) AS odd_steps,
+       array_agg(nonfinite) FILTER (WHERE odd_step IS NOT NULL) AS kinds
 FROM (SELECT p.metric, (p.step - w.first) / w.width AS bucket,
              min(ARRAY[p.low, p.low_step]) FILTER (WHERE p.low IS NOT NULL) AS low,
              max(ARRAY[p.high, p.high_step]) FILTER (WHERE p.high IS NOT NULL) AS high,
