@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from headway.errors import FieldProblem, InvalidInputError
@@ -97,6 +97,16 @@ def _not_whole(report: dict[str, Any], may_lack: tuple[str, ...], mend: str) -> 
     if missing:
         return f"it lacks {', '.join(missing[:3])} ({len(missing)} weights in all): {mend}"
     return ""
+
+
+def described(folder: Path) -> dict[str, int]:
+    """Width and number of blocks of a folder's model, by which forecasts go; empty where its config does not say."""
+    try:
+        config = AutoConfig.from_pretrained(str(folder), **load_options(folder)).get_text_config()
+    except LOAD_ERRORS:
+        return {}
+    said = {"hidden_size": getattr(config, "hidden_size", None), "layers": getattr(config, "num_hidden_layers", None)}
+    return {name: value for name, value in said.items() if isinstance(value, int)}
 
 
 def block_count(model: PreTrainedModel) -> int:

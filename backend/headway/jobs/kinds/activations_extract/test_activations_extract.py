@@ -16,6 +16,7 @@ from headway.jobs.kinds.activations_extract.forecast import forecast
 from headway.ml.activations import writer as writing
 from headway.ml.activations.manifest import Manifest
 from headway.ml.activations.reader import HookReader
+from headway.ml.models.load import described
 from headway.ml.text.token_store import TokenStore
 from headway.spool.records import EventKind
 from tests.kind_runs import Example, run_kind
@@ -61,7 +62,7 @@ def test_the_forecast_bounds_what_is_written(tmp_path, inputs):
     ran = run_kind(tmp_path / "job", "activations.extract", {"layers": [0, 1]}, inputs=inputs)
     config = ActivationsExtractConfig(model="artifact:mmmmmmmmmmmm", tokens="artifact:tttttttttttt", layers=[0, 1])
     tokens = TokenStore(inputs["tokens"]).manifest
-    said = forecast(config, {"model": {"hidden_size": HIDDEN}, "tokens": {"tokens": tokens.tokens}})
+    said = forecast(config, {"model": described(inputs["model"]), "tokens": {"tokens": tokens.tokens}})
     written = sum(path.stat().st_size for path in ran.outputs["activations"].rglob("*.bin"))
     assert said.disk_bytes is not None
     assert written <= said.disk_bytes < 1.3 * written
