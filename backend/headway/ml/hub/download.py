@@ -125,6 +125,7 @@ class RangeDownloader:
                 file.seek(start)
                 for chunk in response.iter_raw():  # as it comes: what is held back would be lost with the connection
                     file.write(chunk)
+                    file.flush()  # a kill loses what Python still holds
                     start += len(chunk)
                     on_bytes(start)
         if start != size:

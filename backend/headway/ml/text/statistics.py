@@ -54,7 +54,8 @@ class LengthTally(BaseModel):
 
 def statistics_of(store: TokenStore, tokenizer: Any, tally: LengthTally) -> TokenStatistics:
     """Count what the store holds, a bounded part at a time."""
-    counts = np.zeros(int(store.tokens.max()) + 1 + max(store.manifest.special_ids, default=0), dtype=np.int64)
+    largest = max(int(store.tokens.max()), len(tokenizer), *store.manifest.special_ids)
+    counts = np.zeros(largest + 1, dtype=np.int64)
     for start in range(0, len(store.tokens), COUNTED_AT_ONCE):
         counts += np.bincount(store.tokens[start : start + COUNTED_AT_ONCE], minlength=len(counts))
     marks = int(counts[store.manifest.special_ids].sum())

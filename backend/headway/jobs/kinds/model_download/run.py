@@ -7,7 +7,6 @@ from headway.jobs.keeper import Keeper
 from headway.jobs.kinds.model_download.config import ModelDownloadConfig
 from headway.ml.hub.files import Choice
 from headway.ml.hub.transfer import Transfer
-from headway.ml.models.load import check_loads, described
 
 
 def run(config: ModelDownloadConfig, job: JobContext) -> None:
@@ -26,7 +25,7 @@ def run(config: ModelDownloadConfig, job: JobContext) -> None:
         transfer.fetch()
     with job.phase("verifying"):
         meta = transfer.verify()
-        from headway.ml.models.load import check_loads  # brings torch, which no download needs before
+        from headway.ml.models.load import check_loads, described  # brings torch, which no download needs before
 
         job.say("Checking that the weights are those of the config")
         check_loads(job.output("model"), "config.source")
