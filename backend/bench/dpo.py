@@ -120,6 +120,8 @@ def main() -> None:
             for name in sorted(turns, reverse=bool(number % 2)):
                 seconds[name].append(turns[name](number))
                 gc.collect()
+                rate = EXAMPLES_A_STEP / statistics.median(seconds[name][-1])
+                print(f"round {number + 1}: {name:10} {rate:.1f} examples/s by the median step", flush=True)
     for what, of in (("whole", statistics.fmean), ("median step", statistics.median)):
         tell(what, {name: [EXAMPLES_A_STEP / of(steps) for steps in rounds] for name, rounds in seconds.items()})
 

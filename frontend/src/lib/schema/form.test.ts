@@ -24,14 +24,15 @@ describe("a form from a kind's schema", () => {
     expect(formSchema(schema)).toEqual(schema);
   });
 
-  test("an input gets the picker of its type, through a reference too", () => {
+  test("an input gets the picker of its type, through a reference too, and what may be uploaded for it", () => {
+    const upload = { patterns: ["*.safetensors"], folder: true };
     const schema = {
       properties: { activations: { type: "string", "x-input": "activations" }, model: { $ref: "#/$defs/Ref" } },
-      $defs: { Ref: { type: "string", "x-input": "model" } },
+      $defs: { Ref: { type: "string", "x-input": "model", "x-upload": upload } },
     };
     expect(uiSchema(schema)).toMatchObject({
       activations: { "ui:widget": "artifact", "ui:options": { artifactType: "activations" } },
-      model: { "ui:widget": "artifact", "ui:options": { artifactType: "model" } },
+      model: { "ui:widget": "artifact", "ui:options": { artifactType: "model", upload } },
     });
   });
 
