@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 PEERS_PYTHON = ROOT / ".venv-bench-sae/bin/python"
 DRIVERS = Path(__file__).parent / "peers"
 SCALE = 2.0
-WARM_UP_ROUNDS, QUIET_SHARE, LEAST_QUIET = 3, 0.12, 4
+WARM_UP_ROUNDS, QUIET_SHARE, LEAST_QUIET = 2, 0.12, 4
 BARE = "five bare matmuls"
 DEAD = "100"
 

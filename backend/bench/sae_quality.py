@@ -156,9 +156,10 @@ def main() -> None:
     parser.add_argument("--store", type=Path)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--architectures", nargs="+", default=["topk"], choices=["topk", "batch_topk"])
     options = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         rows = read(options.store or extract(Path(folder)), Path(folder))
         steps = options.epochs * (len(rows.train) // BATCH)

@@ -153,8 +153,8 @@ def _input_scale(folder: Path, config: Mapping[str, Any]) -> float:
             lack = "its cfg.json has no norm_scaling_factor: add it, or fold it in SAELens"
             raise ValueError(f"{folder} takes activations times a constant, and {lack}")
         case other:
-            reason = "normalises each activation by itself, which no weights can stand for"
-            raise ValueError(f"{folder} ({other}) {reason}: choose one trained without, or with a constant factor")
+            lack = f"normalises activations by {other!r}, for which its weights cannot stand"
+            raise ValueError(f"{folder} {lack}: choose one trained without, or fold it in SAELens where it can be")
 
 
 #: A file that tells another library's format.
