@@ -7,6 +7,7 @@ happens depends on the firings alone, so a run that is taken up again comes to t
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +36,11 @@ class Kept:
         self._most = most
         self._bar = np.full(d_sae, -np.inf)
 
-    def may_enter(self, features: NDArray[np.int32], scores: NDArray[np.floating]) -> NDArray[np.bool_]:
+    def may_enter(self, features: NDArray[np.int32], scores: NDArray[Any]) -> NDArray[np.bool_]:
         """Whether there would be a place for such a score."""
         return scores > self._bar[features]
 
-    def take(self, new: Firings, scores: NDArray[np.floating], around: Firings) -> None:
+    def take(self, new: Firings, scores: NDArray[Any], around: Firings) -> None:
         """Let new firings compete with those kept; windows come from `around`, sorted by feature and place."""
         old = len(self.scores)
         together, all_scores = Firings.joined(self.firings, new), np.concatenate([self.scores, scores])
@@ -57,11 +58,11 @@ class Kept:
         last = starts[full] + self._most - 1
         self._bar[self.firings.features[last]] = self.scores[last]
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """All of it, for a file."""
         return self.firings._asdict() | {"scores": self.scores, "windows": self.windows}
 
-    def restore(self, arrays: dict[str, NDArray[np.generic]]) -> None:
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take up what `arrays` gave."""
         self.firings = Firings(*(arrays[name] for name in Firings._fields))
         self.scores, self.windows = arrays["scores"], arrays["windows"]
@@ -149,7 +150,7 @@ class Collector:
         self.sample.restore(parts["sample"])
         self._waiting = [Firings(**parts["waiting"])]
 
-    def _parts(self) -> dict[str, dict[str, NDArray[np.generic]]]:
+    def _parts(self) -> dict[str, dict[str, NDArray[Any]]]:
         waiting = Firings.joined(Firings.none(), *self._waiting)
         return {"top": self.top.arrays(), "sample": self.sample.arrays(), "waiting": waiting._asdict()}
 
@@ -157,7 +158,7 @@ class Collector:
 _PLAIN = ("counts", "sums", "peaks", "token_groups", "token_ids", "token_sums")
 
 
-def _under(arrays: dict[str, NDArray[np.generic]], prefix: str) -> dict[str, NDArray[np.generic]]:
+def _under(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -38,7 +38,7 @@ class Firings(NamedTuple):
 
 
 @torch.no_grad()
-def firings_of(sae: SavedSae, rows: Tensor, places: NDArray[np.integer]) -> Firings:
+def firings_of(sae: SavedSae, rows: Tensor, places: NDArray[Any]) -> Firings:
     """The firings in rows [n, d_in] of the tokens at `places` [n]."""
     found: list[Firings] = []
     first = 0

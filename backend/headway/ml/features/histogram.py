@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -43,10 +45,10 @@ class Histogram:
         np.add.at(out, (np.arange(len(peaks))[:, None], coarse), self._counts)
         return out
 
-    def arrays(self) -> dict[str, NDArray[np.generic]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """All of it, for a file."""
         return {"histogram": self._counts, "exponents": self._exponents}
 
-    def restore(self, arrays: dict[str, NDArray[np.generic]]) -> None:
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Take up what `arrays` gave."""
         self._counts, self._exponents = arrays["histogram"], arrays["exponents"]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.integer]
+Ints = NDArray[Any]
 
 
 def group_starts(groups: Ints) -> NDArray[np.int64]:
@@ -21,7 +23,7 @@ def rank_in_group(groups: Ints) -> NDArray[np.int64]:
     return np.arange(len(groups)) - np.repeat(starts, np.diff(starts, append=len(groups)))
 
 
-def first_of_groups(groups: Ints, scores: NDArray[np.floating], most: int) -> NDArray[np.int64]:
+def first_of_groups(groups: Ints, scores: NDArray[Any], most: int) -> NDArray[np.int64]:
     """Indices of the `most` largest scores of each group, by group and then falling; equal ones in their order."""
     order = np.lexsort((-scores, groups))
     return order[rank_in_group(groups[order]) < most]
