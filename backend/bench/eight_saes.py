@@ -54,7 +54,7 @@ def make_tokens(folder: Path, tokens: int) -> Path:
     writer.finish(
         TokenManifest(
             contexts=contexts, tokens=writer.tokens, documents=contexts, context_length=CONTEXT,
-            vocab_size=VOCABULARY, pad_id=0, special_ids=[0], tokenizer="", sample="",
+            vocab_size=VOCABULARY, pad_id=0, special_ids=[0], tokenizer="",
         )
     )  # fmt: skip
     return folder
@@ -69,6 +69,12 @@ def timed(
     if ran.result["outcome"] != "completed":
         raise SystemExit(str(ran.result))
     return time.perf_counter() - began, ran
+
+
+def extracted(folder: Path, inputs: Mapping[str, Path], threads: int) -> tuple[float, Path]:
+    """Seconds of an extraction, and its store."""
+    seconds, ran = timed(folder, "activations.extract", {"layers": [LAYER]}, inputs, threads)
+    return seconds, ran.outputs["activations"]
 
 
 class CheckpointTime:
@@ -111,16 +117,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         inputs = {"model": make_model(root / "model"), "tokens": make_tokens(root / "tokens", options.tokens)}
-        extract = {"layers": [LAYER]}
+        took, store = extracted(root / "extract", inputs, options.threads)
         alone: list[float] = []
         for seed in range(TIMED_ALONE):
-            took, ran = timed(root / f"extract{seed}", "activations.extract", extract, inputs, options.threads)
-            store = ran.outputs["activations"]
-            trained, _ = timed(
-                root / f"alone{seed}", "sae.train", SAE | {"seed": seed}, {"activations": store}, options.threads
-            )
-            alone.append(took + trained)
-            print(f"alone: extraction {took:.1f} s, training {trained:.2f} s")
+            own, own_store = (took, store) if seed == 0 else extracted(root / f"extract{seed}", inputs, options.threads)
+            config = SAE | {"seed": seed}
+            trained, _ = timed(root / f"alone{seed}", "sae.train", config, {"activations": own_store}, options.threads)
+            alone.append(own + trained)
+            print(f"alone: extraction {own:.1f} s, training {trained:.2f} s")
         eight = SAE | {"saes": [{"seed": seed} for seed in range(8)]}
         together, _ = timed(root / "eight", "sae.train", eight, {"activations": store}, options.threads)
         each, shared = statistics.median(alone), (took + together) / 8

@@ -52,7 +52,7 @@ def make_tokens(folder: Path, batches: int) -> TokenStore:
     writer.finish(
         TokenManifest(
             contexts=contexts, tokens=writer.tokens, documents=contexts, context_length=CONTEXT,
-            vocab_size=VOCABULARY, pad_id=0, special_ids=SPECIAL, tokenizer="", sample="",
+            vocab_size=VOCABULARY, pad_id=0, special_ids=SPECIAL, tokenizer="",
         )
     )  # fmt: skip
     return TokenStore(folder)

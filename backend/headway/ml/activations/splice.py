@@ -42,12 +42,11 @@ def _found(model: Any, place: Place) -> tuple[Site, nn.Module]:
 
 
 def _replace(site: Site, module: nn.Module, changed: Callable[[Tensor], Tensor]) -> Any:
+    def after(_module: nn.Module, _args: Any, output: Any) -> Any:
+        return (changed(output[0]), *output[1:]) if isinstance(output, tuple) else changed(output)
+
     if site.side == "out":
-        return module.register_forward_hook(
-            lambda _module, _args, output: (
-                (changed(output[0]), *output[1:]) if isinstance(output, tuple) else changed(output)
-            )
-        )
+        return module.register_forward_hook(after)
 
     def before(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any]:
         if args:
