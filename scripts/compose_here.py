@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -181,8 +182,9 @@ class Services:
             if family:
                 end_family(family, 0)
         for child in psutil.Process().children(recursive=True):
-            stubborn.append(" ".join(child.cmdline())[:100])
-            child.kill()
+            with suppress(psutil.ZombieProcess, psutil.NoSuchProcess):  # it has ended
+                stubborn.append(" ".join(child.cmdline())[:100])
+                child.kill()
         return stubborn
 
 
