@@ -91,12 +91,13 @@ class Player:
     """One running contender."""
 
     def __init__(self, command: list[str]) -> None:
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115  # as long as the process
         environment = os.environ | {"PYTHONPATH": str(ROOT / "backend")}
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=self._errors,
             text=True,
             bufsize=1,
             env=environment,
@@ -108,8 +109,11 @@ class Player:
         assert self._process.stdout
         before = _busy()
         self._process.stdin.write("\n")
-        if not (line := self._process.stdout.readline()):
-            raise SystemExit(f"{self._process.args}: {self._process.communicate()[1][-2000:]}")
+        while (line := self._process.stdout.readline()) and not line.startswith("{"):
+            pass  # what libraries print while they are imported
+        if not line:
+            self._errors.seek(0)
+            raise SystemExit(f"{self._process.args}: {self._errors.read()[-2000:]}")
         took = json.loads(line)
         foreign = _busy() - before - took["processor"]
         return took | {"foreign": foreign / (took["seconds"] * (os.cpu_count() or 1))}
