@@ -67,7 +67,7 @@ ROUTES = (
     Route(
         method="POST",
         path="/api/v1/kinds/{name}/forecast",
-        role="viewer",
+        role="operator",
         handler=forecast,
         summary="What a job with this config would take: disk, memory, and the time as finished runs of the kind tell",
         body=ForecastRequest,
