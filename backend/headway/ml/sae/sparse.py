@@ -81,7 +81,7 @@ def rows_in_block(d_sae: int, elements: int) -> int:
 
 
 def is_fast(dtype: torch.dtype, device: torch.device) -> bool:
-    """Whether products in `dtype` are quicker there: processors without bfloat16 emulate it, seven times slower."""
+    """Whether products in `dtype` are quicker there: processors without bfloat16 emulate it, far slower."""
     return dtype != torch.bfloat16 or device.type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
