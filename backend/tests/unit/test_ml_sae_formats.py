@@ -52,7 +52,11 @@ def changed(folder: Path, name: str, **settings: object) -> Path:
 @pytest.mark.parametrize(
     ("name", "settings", "reason"),
     [
-        ("saelens_standard", {"normalize_activations": "layer_norm"}, "normalises activations by 'layer_norm', for which"),
+        (
+            "saelens_standard",
+            {"normalize_activations": "layer_norm"},
+            "normalises activations by 'layer_norm', for which",
+        ),
         ("saelens_scaled", {"norm_scaling_factor": None}, "has no norm_scaling_factor: add it"),
         ("sparsify_topk", {"activation": "groupmax"}, "'groupmax'; only 'topk' can be read"),
     ],

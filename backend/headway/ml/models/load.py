@@ -60,7 +60,7 @@ def load_whole(
     may_lack: tuple[str, ...] = (),
     mend: str = ONE_REVISION,
     **options: Any,
-) -> PreTrainedModel:
+) -> Any:  # transformers' stubs take a model's `to` for unbound
     """The PreTrainedModel that `auto_class` makes of a folder, if every weight of it was there in its shape.
 
     transformers would make up what is missing or of another shape, and say so in the log only. Raises

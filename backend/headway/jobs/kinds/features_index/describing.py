@@ -140,12 +140,14 @@ class Described:
 
 def _listed(found: Nearest) -> list[list[tuple[int, float]]]:
     """For each row its (index, value) pairs."""
+    indices: list[list[int]] = found.indices.numpy().tolist()
+    values: list[list[float]] = found.values.numpy().tolist()
     return [
-        [(index, round(value, 4)) for index, value in zip(indices, values, strict=True)]
-        for indices, values in zip(found.indices.tolist(), found.values.tolist(), strict=True)
+        [(index, round(value, 4)) for index, value in zip(*row, strict=True)]
+        for row in zip(indices, values, strict=True)
     ]
 
 
 def _of_feature(kept: Kept, number: int) -> NDArray[np.int64]:
-    first, end = np.searchsorted(kept.firings.features, [number, number + 1])
-    return np.arange(first, end)
+    first, end = (int(np.searchsorted(kept.firings.features, each)) for each in (number, number + 1))
+    return np.arange(first, end, dtype=np.int64)
