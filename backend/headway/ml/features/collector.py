@@ -115,7 +115,7 @@ class Collector:
         self.token_groups, self.token_ids, self.token_sums = largest_sums(
             np.concatenate([self.token_groups, firings.features]),
             np.concatenate([self.token_ids, self._tokens.tokens[firings.places].astype(np.int64)]),
-            np.concatenate([self.token_sums, firings.values]),
+            np.concatenate([self.token_sums, firings.values.astype(np.float64)]),
             TOKEN_SLOTS,
         )
 
@@ -136,7 +136,7 @@ class Collector:
         arrays = {name: getattr(self, name) for name in _PLAIN} | self.histogram.arrays()
         for name, part in self._parts().items():
             arrays |= {f"{name}.{key}": array for key, array in part.items()}
-        np.savez(path, **arrays)
+        np.savez(path, allow_pickle=False, **arrays)
 
     def load(self, path: Path) -> None:
         """Take up what `save` wrote."""

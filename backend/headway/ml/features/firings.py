@@ -30,11 +30,15 @@ class Firings(NamedTuple):
     @classmethod
     def joined(cls, *parts: Firings) -> Firings:
         """All of the parts, one after the other."""
-        return cls(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        return cls(
+            np.concatenate([part.features for part in parts]),
+            np.concatenate([part.places for part in parts]),
+            np.concatenate([part.values for part in parts]),
+        )
 
     def at(self, chosen: NDArray[np.int64] | NDArray[np.bool_]) -> Firings:
         """Those at these indices, in that order; or where a mask is true."""
-        return Firings(*(array[chosen] for array in self))
+        return Firings(self.features[chosen], self.places[chosen], self.values[chosen])
 
 
 @torch.no_grad()
