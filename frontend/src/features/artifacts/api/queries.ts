@@ -1,4 +1,4 @@
-import { useQueries, useQuery } from "@tanstack/react-query";
+import { useMutation, useQueries, useQuery, useQueryClient } from "@tanstack/react-query";
 import { api } from "@/lib/api/client";
 import { usePolling } from "@/lib/live/usePolling";
 import type { Artifact, Job, Page } from "@/types/api";
@@ -39,5 +39,14 @@ export function useEvaluations(ids: string[]) {
       queryFn: ({ signal }: { signal: AbortSignal }) => api<Evaluation>(`/artifacts/${id}/file`, { query: { path: "evaluation.json" }, signal }),
       staleTime: Infinity,
     })),
+  });
+}
+
+/** Deletes an artifact and its files, which the server refuses while a job that is kept was given it. */
+export function useDeleteArtifact() {
+  const client = useQueryClient();
+  return useMutation({
+    mutationFn: (id: string) => api<undefined>(`/artifacts/${id}`, { method: "DELETE" }),
+    onSuccess: () => client.invalidateQueries({ queryKey: ["artifacts"] }),
   });
 }

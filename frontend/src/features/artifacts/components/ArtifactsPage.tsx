@@ -7,6 +7,7 @@ import { type Column, Table } from "@/components/ui/Table";
 import { bytes } from "@/lib/format/numbers";
 import type { Artifact } from "@/types/api";
 import { useArtifacts } from "../api/queries";
+import { DeleteArtifact } from "./DeleteArtifact";
 import { Name } from "./Name";
 
 const TYPES = [
@@ -28,6 +29,7 @@ const COLUMNS: Column<Artifact>[] = [
   { title: "Host", cell: (item) => item.host ?? "–", secondary: true },
   { title: "Path", cell: (item) => <span className="mono dim">{item.path ?? "–"}</span>, secondary: true },
   { title: "Made", cell: (item) => <Ago at={item.created_at} />, align: "right", secondary: true },
+  { title: "", key: "delete", cell: (item) => <DeleteArtifact artifact={item} />, align: "right", secondary: true },
 ];
 
 /** What jobs have made, and where it lies. */
