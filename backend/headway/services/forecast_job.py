@@ -35,24 +35,38 @@ class ForecastRequest(BaseModel):
     config: dict[str, Any] = Field(default_factory=dict)
 
 
+class ProblemView(View):
+    """A field that keeps the config from being run, and why."""
+
+    field: str
+    message: str
+
+
 class ForecastView(View):
     """What a run would take; null where that cannot be known. Seconds are learned from `runs` finished ones of the kind
-    on `host`, with bounds that hold for 80 %."""
+    on `host`, with bounds that hold for 80 %. With `problems` the config cannot be run yet, and nothing is known."""
 
-    says: str
-    disk_bytes: int | None
-    memory_bytes: int | None
+    says: str = ""
+    disk_bytes: int | None = None
+    memory_bytes: int | None = None
     seconds: float | None = None
     seconds_low: float | None = None
     seconds_high: float | None = None
     runs: int = 0
     host: str | None = None
+    problems: list[ProblemView] = []
 
 
 def forecast_job(engine: Engine, name: str, request: ForecastRequest) -> ForecastView:
-    """What a job of the kind would take. Raises InvalidInputError that names every wrong field of the config."""
+    """What a job of the kind would take, or what its config still lacks: a form is asked for while it is filled in.
+
+    Raises InvalidInputError for a kind that cannot run here.
+    """
     kind = runnable_kind(name, "kind")
-    config = kind.checked_config(request.config)
+    try:
+        config = kind.checked_config(request.config)
+    except InvalidInputError as error:
+        return ForecastView(problems=[ProblemView(field=each.field, message=each.message) for each in error.problems])
     with transaction(engine) as connection:
         forecast = kind.forecast_of(config, _metas(connection, kind, [request.config])[0])
         past = kind_runs.newest_runs_with_configs(connection, name, RUNS_LEARNED_FROM) if forecast.work else []

@@ -167,5 +167,6 @@ def test_forecast_tells_disk_from_the_inputs_and_time_from_finished_runs_by_thei
     assert (after["runs"], after["host"]) == (1, "here")
     unknown = forecast(server, config | {"tokens": "job:nobody/tokens"})
     assert (unknown["disk_bytes"], unknown["seconds"]) == (None, None)
-    refused = forecast(server, config | {"layers": [-1]})
-    assert refused["errors"][0]["field"] == "config.layers.0"
+    unfinished = forecast(server, config | {"layers": [-1]})
+    assert [problem["field"] for problem in unfinished["problems"]] == ["config.layers.0"]
+    assert (unfinished["disk_bytes"], unfinished["seconds"]) == (None, None)

@@ -56,10 +56,10 @@ def test_percent_and_eta_are_equal_in_all_views_at_each_revision(events: list[Ev
         assert now is not None
         (point,) = views.run_progress_view(RunProgress(job.id, [now], None)).progress_history
         told = {pushed["percent"], run.progress_percentage, update.progress_percentage, training.percentage}
-        told |= {session.overallProgress.percentage, point.progress_percentage}
+        told |= {session.overallProgress.percentage, point["progress_percentage"]}
         assert told == {job.percent}
         assert pushed["revision"] == update.revision == job.revision
-        etas = [pushed["eta_seconds"], run.eta_seconds, session.overallProgress.etaSeconds, point.eta_seconds]
+        etas = [pushed["eta_seconds"], run.eta_seconds, session.overallProgress.etaSeconds, point["eta_seconds"]]
         assert etas == [job.eta_seconds] * 4
         assert training.is_complete == (job.percent == 100.0) == (job.state is JobState.COMPLETED)
         assert job.state in HELD or job.eta_seconds is None

@@ -1704,14 +1704,23 @@ export interface components {
         /**
          * ForecastView
          * @description What a run would take; null where that cannot be known. Seconds are learned from `runs` finished ones of the kind
-         *     on `host`, with bounds that hold for 80 %.
+         *     on `host`, with bounds that hold for 80 %. With `problems` the config cannot be run yet, and nothing is known.
          */
         ForecastView: {
-            /** Says */
+            /**
+             * Says
+             * @default
+             */
             says: string;
-            /** Disk Bytes */
+            /**
+             * Disk Bytes
+             * @default null
+             */
             disk_bytes: number | null;
-            /** Memory Bytes */
+            /**
+             * Memory Bytes
+             * @default null
+             */
             memory_bytes: number | null;
             /**
              * Seconds
@@ -1738,6 +1747,11 @@ export interface components {
              * @default null
              */
             host: string | null;
+            /**
+             * Problems
+             * @default []
+             */
+            problems: components["schemas"]["ProblemView"][];
         };
         /**
          * GaugeSeries
@@ -2454,6 +2468,16 @@ export interface components {
              * @default []
              */
             errors: components["schemas"]["FieldError"][];
+        };
+        /**
+         * ProblemView
+         * @description A field that keeps the config from being run, and why.
+         */
+        ProblemView: {
+            /** Field */
+            field: string;
+            /** Message */
+            message: string;
         };
         /**
          * ProgressCurveView

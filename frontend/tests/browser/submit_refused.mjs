@@ -21,14 +21,13 @@ async function pasteConfig(page, config) {
 
 await run(async (browser) => {
   const context = await browser.newContext(DESKTOP);
-  const page = await signedIn(context, BASE_URL, TOKEN, { refusals: 3 });
+  const page = await signedIn(context, BASE_URL, TOKEN, { refusals: 4 });
   const before = await api(BASE_URL, TOKEN, "/jobs?kind=sae.train");
 
   await page.goto(`${BASE_URL}/submit/sae.train`);
   await page.getByLabel("k", { exact: true }).fill("-1");
   await page.getByRole("button", { name: "Start" }).click();
   await refused(page, "k", /1/);
-  await refused(page, "activations", /required/i);
   const atField = page.locator(".mantine-InputWrapper-root", { has: page.getByLabel("k", { exact: true }) });
   check("the error does not stand at the field", /1/.test(await atField.locator(".mantine-InputWrapper-error").textContent()));
 
@@ -36,6 +35,8 @@ await run(async (browser) => {
   await refused(page, "k", /1/);
   await pasteConfig(page, { ...GOOD, kk: 8 });
   await refused(page, "kk", /\w/);
+  await pasteConfig(page, { k: 8 });
+  await refused(page, "activations", /stored activations, or a model/);
   await pasteConfig(page, GOOD);
   await refused(page, "activations", /nosuchthing1/);
 

@@ -92,7 +92,7 @@ def test_tokens_of_another_model_are_refused_by_field(tmp_path, inputs):
 def test_weights_that_are_pickled_are_never_loaded(tmp_path, inputs):
     (inputs["model"] / "model.safetensors").rename(inputs["model"] / "pytorch_model.bin")
     ran = run_kind(tmp_path / "job", "activations.extract", {"layers": [0]}, inputs=inputs)
-    assert ran.result["error"]["message"].startswith("config.model: it cannot be loaded")
+    assert ran.result["error"]["message"].startswith("config.model: its weights are pickled (pytorch_model.bin)")
 
 
 def test_a_second_attempt_leaves_no_trace_of_the_first(tmp_path, inputs):

@@ -5,7 +5,7 @@ import type { Forecast, JsonObject } from "@/types/api";
 
 const TYPING_MS = 400;
 
-/** What a job of the kind with this config would take; nothing while the config does not hold. */
+/** What a job of the kind with this config would take; nothing is known while the config cannot be run. */
 export function useForecast(kind: string, config: JsonObject): Forecast | undefined {
   const [settled] = useDebouncedValue(JSON.stringify(config), TYPING_MS);
   const { data, isError } = useQuery({
