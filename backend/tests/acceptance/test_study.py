@@ -56,6 +56,7 @@ class Watcher:
             self.points.setdefault(series["name"], []).extend(series["steps"])
 
 
+@pytest.mark.timeout(300)
 def test_small_study_reaches_a_client_as_it_happens_and_ends_with_a_real_sae(installation: Installation) -> None:
     address = installation.start_api()
     with httpx.Client(base_url=f"{address}/api/v1", headers=BEARER, timeout=10) as http:

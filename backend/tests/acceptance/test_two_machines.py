@@ -43,7 +43,7 @@ def test_study_runs_on_both_machines_and_its_training_moves_with_its_checkpoint(
 ) -> None:
     installation.start_worker("io,cpu", **alder.environment)
     trainer = installation.start_worker("gpu", **birch.environment)
-    wanted = study_with_sae(epochs=150)
+    wanted = study_with_sae(epochs=60)
     wanted["jobs"][2]["config"]["max_tokens"] = 3_000
     request = StudyRequest.model_validate(wanted)
     study = submit_study(installation.engine, installation.runtime.signals, request)
