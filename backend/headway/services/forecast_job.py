@@ -54,7 +54,7 @@ class ForecastView(View):
     seconds_high: float | None = None
     runs: int = 0
     host: str | None = None
-    problems: list[ProblemView] = []
+    problems: list[ProblemView] = Field(default_factory=list[ProblemView])
 
 
 def forecast_job(engine: Engine, name: str, request: ForecastRequest) -> ForecastView:

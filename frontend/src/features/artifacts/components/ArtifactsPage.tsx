@@ -7,6 +7,7 @@ import { type Column, Table } from "@/components/ui/Table";
 import { bytes } from "@/lib/format/numbers";
 import type { Artifact } from "@/types/api";
 import { useArtifacts } from "../api/queries";
+import classes from "./Artifacts.module.css";
 import { DeleteArtifact } from "./DeleteArtifact";
 import { Name } from "./Name";
 
@@ -23,7 +24,7 @@ const TYPES = [
 
 const COLUMNS: Column<Artifact>[] = [
   { title: "Name", cell: (item) => <Name artifact={item} /> },
-  { title: "Type", cell: (item) => item.type },
+  { title: "Type", cell: (item) => item.type, secondary: true },
   { title: "State", cell: (item) => item.state },
   { title: "Size", cell: (item) => bytes(item.bytes), align: "right" },
   { title: "Host", cell: (item) => item.host ?? "–", secondary: true },
@@ -37,7 +38,9 @@ export function ArtifactsPage({ type, onType }: { type: string; onType: (type: s
   const { data, error, refetch } = useArtifacts({ type });
   return (
     <Page title="Artifacts">
-      <SegmentedControl size="xs" aria-label="Type" data={TYPES} value={type} onChange={onType} mb={12} />
+      <div className={classes.types}>
+        <SegmentedControl size="xs" aria-label="Type" data={TYPES} value={type} onChange={onType} />
+      </div>
       {error && !data && <FailedRead error={error} retry={() => void refetch()} />}
       {data?.items.length === 0 && (
         <Empty title="Nothing here yet">Models, datasets, token sets, activations and SAEs appear here as jobs make them, and so do files that were uploaded.</Empty>
