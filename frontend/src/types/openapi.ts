@@ -1747,11 +1747,8 @@ export interface components {
              * @default null
              */
             host: string | null;
-            /**
-             * Problems
-             * @default []
-             */
-            problems: components["schemas"]["ProblemView"][];
+            /** Problems */
+            problems?: components["schemas"]["ProblemView"][];
         };
         /**
          * GaugeSeries
