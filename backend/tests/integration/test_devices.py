@@ -242,7 +242,7 @@ def test_operations_tell_who_has_which_gpu_and_how_long_queues_make_wait(install
     ending = Ending(Outcome.FAILED, Failure(FailureClass.DIVERGED, "the loss is NaN"))
     finish_attempt(installation.engine, installation.runtime.signals, feed, ending, Patience(0))
     seen = read_operations(installation.engine)
-    gpus = {gpu.id: [user.job_id for user in gpu.users] for gpu in seen.gpus}
+    gpus = {gpu.id: [user.job_id for user in gpu.users] for gpu in seen.gpus if gpu.host == HOST.host}
     assert gpus == {"GPU-0": [], "GPU-1": pair, "GPU-2": [], "GPU-3": []}
     host = next(host for host in seen.hosts if host.name == HOST.host)
     assert (host.jobs, host.slots) == (pair, {"cpu": 2, "gpu": 1})
