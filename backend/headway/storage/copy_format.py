@@ -1,4 +1,4 @@
-"""Metric rows in the binary format of COPY, packed by hand: many times as fast as a driver's per-value dumpers.
+"""Metric rows in the binary format of COPY, packed by hand: a driver would call a dumper for every single value.
 
 A row is its number of fields (i16), then each field's length (i32, -1 for null) and bytes, all big-endian; a
 timestamptz is i64 microseconds since 2000-01-01 UTC. Source: PostgreSQL documentation, "COPY", section Binary Format.
