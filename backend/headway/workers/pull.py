@@ -18,7 +18,6 @@ CONNECT_SECONDS = 5.0
 #: The other host may first have to hash what it lists.
 LIST_SECONDS = 600.0
 QUIET_SECONDS = 30.0
-PIECE_BYTES = 1 << 20
 TRIES = 4
 
 
@@ -85,7 +84,8 @@ def _fetch_rest(client: httpx.Client, base: str, entry: dict[str, Any], file: Pa
     with client.stream("GET", f"{base}/file", params={"path": entry["path"]}, headers=headers) as response:
         _require(response)
         with file.open("ab" if response.status_code == httpx.codes.PARTIAL_CONTENT else "wb") as opened:
-            for piece in response.iter_raw(PIECE_BYTES):
+            # pieces as they come: gathered into larger ones, a cut would lose what was gathered
+            for piece in response.iter_raw():
                 opened.write(piece)
                 heed()
             opened.flush()

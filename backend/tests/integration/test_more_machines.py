@@ -192,7 +192,13 @@ def test_checkpoint_whose_host_is_gone_is_found_in_the_shared_folder(
     sharing = {"HEADWAY_SHARED_DIR": str(shared)}
     worker = installation.start_worker("cpu", HEADWAY_HOST_NAME="cedar", HEADWAY_DATA_DIR=str(lost), **sharing)
     job_id = installation.submit(config=LONG)
-    wait_until(lambda: list(shared.glob(f"jobs/{job_id}/1/checkpoints/step-*")), what="a shared checkpoint")
+
+    def known_and_shared() -> bool:
+        # what its host had not yet told Postgres is lost with the host: the attempt goes on from what both know
+        known = installation.query("SELECT path FROM checkpoints WHERE job_id = %s", job_id)
+        return any((shared / "jobs" / job_id / "1" / path).exists() for (path,) in known)
+
+    wait_until(known_and_shared, what="a shared checkpoint that Postgres knows")
     installation.kill_worker(worker)
     shutil.rmtree(lost)  # the machine is gone with its disk
     second = installation.start_worker("cpu", **birch.environment, **sharing)
