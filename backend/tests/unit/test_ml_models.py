@@ -144,3 +144,33 @@ def test_a_gguf_that_was_cut_is_known_by_its_header(tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(FormatError, match=r"model\.gguf is not a whole gguf file"):
             check_format(path, "model.gguf")
+
+
+def test_a_gguf_is_loaded_without_a_bar_in_the_log(tmp_path, capfd):
+    write_gguf(tmp_path / "model.gguf")
+    assert load_causal_model(tmp_path).config.hidden_size == 8
+    assert capfd.readouterr().err == ""
+
+
+def write_gguf(path: Path) -> None:
+    """A llama of one block, its weights all zero."""
+    from gguf import GGUFWriter
+
+    writer = GGUFWriter(path, "llama")
+    writer.add_block_count(1)
+    writer.add_context_length(32)
+    writer.add_embedding_length(8)
+    writer.add_feed_forward_length(16)
+    writer.add_head_count(2)
+    writer.add_rope_dimension_count(4)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(12)
+    shapes = {"token_embd": (12, 8), "output": (12, 8), "output_norm": (8,)}
+    block = {"attn_norm": (8,), "ffn_norm": (8,), "ffn_gate": (16, 8), "ffn_up": (16, 8), "ffn_down": (8, 16)}
+    block |= dict.fromkeys(("attn_q", "attn_k", "attn_v", "attn_output"), (8, 8))
+    for name, shape in (shapes | {f"blk.0.{name}": shape for name, shape in block.items()}).items():
+        writer.add_tensor(f"{name}.weight", torch.zeros(shape).numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()

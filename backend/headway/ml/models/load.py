@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel
+from tqdm import tqdm
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, modeling_gguf_pytorch_utils
 from transformers.utils import logging as transformers_logging
 
 from headway.errors import FieldProblem, InvalidInputError
@@ -15,8 +17,9 @@ from headway.ml.models.folder import check_asks_no_code, check_model_folder, con
 
 # transformers writes "no limit" as a huge number.
 NO_LIMIT = 1 << 30
-# The job's own progress says it.
+# The job's own progress says it. The bar over a GGUF's tensors heeds no switch of transformers'.
 transformers_logging.disable_progress_bar()
+modeling_gguf_pytorch_utils.tqdm = partial(tqdm, disable=True)  # type: ignore[assignment]
 
 LOAD_ERRORS = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
 #: Weights that a model without its head may lack: transformers adds a pooler that nothing here reads.
