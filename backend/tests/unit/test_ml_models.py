@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers.trainer_utils import validate_quantization_for_training
 
 from headway.errors import InvalidInputError
 from headway.ml.models.causal import load_causal_model
@@ -150,6 +151,15 @@ def test_a_gguf_is_loaded_without_a_bar_in_the_log(tmp_path, capfd):
     write_gguf(tmp_path / "model.gguf")
     assert load_causal_model(tmp_path).config.hidden_size == 8
     assert capfd.readouterr().err == ""
+
+
+def test_a_gguf_becomes_a_model_that_can_be_trained_and_saved(tmp_path):
+    write_gguf(tmp_path / "model.gguf")
+    model = load_causal_model(tmp_path)
+    validate_quantization_for_training(model)
+    model.save_pretrained(tmp_path / "saved")
+    saved = load_causal_model(tmp_path / "saved")
+    assert {weight.dtype for weight in saved.parameters()} == {torch.float32}
 
 
 def write_gguf(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from tqdm import tqdm
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel, modeling_gguf_pytorch_utils
+from transformers import AutoConfig, AutoModel, AutoTokenizer, GgufConfig, PreTrainedModel, modeling_gguf_pytorch_utils
 from transformers.utils import logging as transformers_logging
 
 from headway.errors import FieldProblem, InvalidInputError
@@ -71,7 +71,10 @@ def load_whole(
     """
     check_model_folder(folder, field)
     options |= load_options(folder)
-    if "gguf_file" not in options:
+    if "gguf_file" in options:
+        # else transformers holds the model for a quantized one, which it neither trains nor saves
+        options["quantization_config"] = GgufConfig(dequantize=True)
+    else:
         options["use_safetensors"] = True
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()  # what it would warn of is an error here
