@@ -152,12 +152,12 @@ def extremes(groups: Iterable[MetricRows], ids: Mapping[str, int]) -> Iterator[E
 
 def finite_total(values: Sequence[float]) -> tuple[Sequence[float], float]:
     """The values that are finite, and their sum, each counted as MOST_SUMMED at most."""
-    total = sum(values)
+    total = sum(values, 0.0)
     if -MOST_SUMMED < total < MOST_SUMMED:
         return values, total
     # NaN as well: some value is not finite, or they are too much
     values = [value for value in values if value - value == 0.0]
-    return values, sum(min(max(value, -MOST_SUMMED), MOST_SUMMED) for value in values)
+    return values, sum((min(max(value, -MOST_SUMMED), MOST_SUMMED) for value in values), 0.0)
 
 
 def _extremes(

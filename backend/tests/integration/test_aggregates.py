@@ -182,3 +182,11 @@ def test_values_that_are_not_finite_or_enormous_stop_no_drain(run: Run) -> None:
     run.writer.log(7, loss=math.nan)
     run.drain()
     assert run.aggregates()["loss"].current is None
+
+
+def test_a_metric_that_is_never_finite_stops_no_drain_of_those_beside_it(run: Run) -> None:
+    for step in range(1, 3):
+        run.writer.log(step, score=math.nan, loss=0.5)
+    run.drain()
+    told = run.aggregates()
+    assert (told["score"].current, told["score"].mean, told["loss"].mean) == (None, None, 0.5)
