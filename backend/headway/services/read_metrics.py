@@ -14,7 +14,7 @@ from headway.errors import FieldProblem, InvalidInputError, NotFoundError
 from headway.services.views import View
 from headway.storage import attempts as attempt_store
 from headway.storage import metrics as metric_store
-from headway.storage.engine import transaction
+from headway.storage.engine import reading
 from headway.storage.rows import Row
 from headway.storage.series import ALWAYS, Range, Series, read_series
 
@@ -69,7 +69,7 @@ class MetricsView(View):
 
 def read_metrics(engine: Engine, job_id: str, query: MetricsQuery) -> MetricsView:
     """Curves of a job. Raises NotFoundError, InvalidInputError for a metric that the job does not have."""
-    with transaction(engine) as connection:
+    with reading(engine) as connection:
         found = attempt_store.spans_of(connection, job_id)
         if found is None:
             raise NotFoundError(f"there is no job {job_id}")

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from headway.storage.rows import Row, many, one
+from headway.storage.rows import Row, fetch, one
 
 _GET = text("SELECT * FROM attempts WHERE job_id = :job_id AND number = :number")
 _OF_JOB = text("SELECT * FROM attempts WHERE job_id = :job_id ORDER BY number")
@@ -41,12 +41,12 @@ def get_attempt(connection: Connection, job_id: str, number: int) -> Row | None:
 
 def attempts_of(connection: Connection, job_id: str) -> list[Row]:
     """All attempts of a job in order."""
-    return many(connection.execute(_OF_JOB, {"job_id": job_id}))
+    return fetch(connection, _OF_JOB, {"job_id": job_id})
 
 
 def spans_of(connection: Connection, job_id: str) -> tuple[int, list[Row]] | None:
     """The key of a job, and what its curves need to know of its attempts; None when there is no such job."""
-    rows = many(connection.execute(_SPANS, {"job_id": job_id}))
+    rows = fetch(connection, _SPANS, {"job_id": job_id})
     return (rows[0]["key"], [row for row in rows if row["number"] is not None]) if rows else None
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from headway.domain.states import HELD, JobState, sources_of
 from headway.storage import tables
 from headway.storage.devices import LACK
-from headway.storage.rows import Row, many, one
+from headway.storage.rows import Row, fetch, many, one
 
 #: What a job shows; `waiting_for` names only what is not completed yet, and what a queued job needs that nobody has.
 JOB_COLUMNS = f"""
@@ -94,7 +94,7 @@ def insert_dependencies(connection: Connection, pairs: Iterable[tuple[str, str]]
 
 def get_job(connection: Connection, job_id: str) -> Row | None:
     """One job with what it depends on."""
-    return one(connection.execute(_GET, {"id": job_id}))
+    return next(iter(fetch(connection, _GET, {"id": job_id})), None)
 
 
 def get_jobs(connection: Connection, job_ids: Iterable[str]) -> list[Row]:

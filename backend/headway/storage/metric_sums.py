@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from headway.domain.series import LAST_STEP
 from headway.storage.buckets import TOTAL
-from headway.storage.rows import Row, many
+from headway.storage.rows import Row, fetch
 from headway.storage.series import SOURCES
 
 _ADD = text("""
@@ -92,7 +92,7 @@ def read(
         "bounds": list(owned.values()),
         "phases": None if phases is None else list(phases),
     }
-    return many(connection.execute(_READ, parameters))
+    return fetch(connection, _READ, parameters)
 
 
 def sum_again(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, cast
 
-import psycopg
 from sqlalchemy import Connection, text
 
 from headway.spool.reader import MetricRows
 from headway.storage import buckets, copy_format, partitions
+from headway.storage.engine import driver_of
+from headway.storage.rows import fetch
 
 _COPY = (
     "COPY training_metrics (job, metric, received_at, attempt, step, at, value, nonfinite) FROM STDIN (FORMAT BINARY)"
@@ -58,8 +58,7 @@ def append(
 ) -> None:
     """COPY the rows of a drain and fold them into their buckets. The caller's transaction makes it exactly once."""
     partitions.ensure_week(connection, received_at)
-    driver = cast("psycopg.Connection[Any]", connection.connection.driver_connection)
-    with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
+    with driver_of(connection).cursor() as cursor, cursor.copy(_COPY) as copy:
         copy.write(copy_format.HEADER)
         for group in rows:
             metrics = [ids[name] for name in group.names]
@@ -71,4 +70,4 @@ def append(
 
 def names_of_job(connection: Connection, job_key: int) -> dict[str, int]:
     """Metric names of a job with their ids, in the order they were first logged in."""
-    return {row.name: row.id for row in connection.execute(_JOB_NAMES, {"job": job_key})}
+    return {row["name"]: row["id"] for row in fetch(connection, _JOB_NAMES, {"job": job_key})}

@@ -9,11 +9,11 @@ from datetime import datetime
 from pydantic_core import from_json
 from sqlalchemy import Connection, text
 
-from headway.storage.rows import Row, many
+from headway.storage.rows import Row, fetch, many
 
 # one JSON text of all points: row by row, decoding them took longer than all the rest of the answer
 _NEWEST = text("""
-SELECT coalesce(json_agg(newest ORDER BY revision), '[]')::text FROM (
+SELECT coalesce(json_agg(newest ORDER BY revision), '[]')::text AS points FROM (
     SELECT revision, extract(epoch FROM at)::float8 AS at, phase, step, epoch, percent_bp, metrics, message, eta_seconds
     FROM progress_history
     WHERE job_id = :job_id AND at >= coalesce(:since, '-infinity'::timestamptz)
@@ -49,7 +49,7 @@ def newest_points(connection: Connection, job_id: str, window: Window, limit: in
         "until": window.until,
         "phases": None if window.phases is None else list(window.phases),
     }
-    return from_json(connection.scalar(_NEWEST, parameters) or "[]")
+    return from_json(fetch(connection, _NEWEST, parameters)[0]["points"])
 
 
 def phase_events(connection: Connection, job_id: str) -> list[Row]:

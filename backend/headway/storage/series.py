@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -15,6 +15,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, TextClause, text
 
 from headway.storage.buckets import EXTENTS, FOLDED, LIVE_WEEKS, STEPS, Stretch, aligned, cut, touched
+from headway.storage.rows import Row, fetch
 
 NONFINITE_NAMES = {1: "NaN", 2: "+Inf", 3: "-Inf"}
 #: Where points are, without and with the archive.
@@ -29,6 +30,12 @@ _POINTS = """
 FROM unnest(CAST(:attempts AS int2[]), CAST(:firsts AS int8[]), CAST(:lasts AS int8[])) AS o(attempt, first, last)
 JOIN {source} m ON m.attempt = o.attempt AND m.step BETWEEN o.first AND o.last
 WHERE m.job = :job AND m.received_at BETWEEN :since AND :until
+"""
+# the same of one stretch, as most jobs have only one attempt: the index is told what a join would look for in each row
+_POINTS_OF_ONE = """
+FROM {source} m WHERE m.attempt = (CAST(:attempts AS int2[]))[1]
+AND m.step BETWEEN (CAST(:firsts AS int8[]))[1] AND (CAST(:lasts AS int8[]))[1]
+AND m.job = :job AND m.received_at BETWEEN :since AND :until
 """
 # as the index has them: by step within an attempt and a week; packed, as a driver decodes long arrays slowly
 _AT_MOST = """
@@ -120,7 +127,9 @@ class _Reader:
     def __init__(self, connection: Connection, job_key: int, wanted: Range) -> None:
         self._connection = connection
         self._wanted = wanted
-        self._points = _POINTS.format(source=SOURCES[wanted.include_archived])
+        self._joined = _POINTS.format(source=SOURCES[wanted.include_archived])
+        one = _POINTS_OF_ONE.format(source=SOURCES[wanted.include_archived])
+        self._points = one if len(wanted.owned) == 1 else self._joined
         self._weeks = "" if wanted.include_archived else LIVE_WEEKS
         since, until = wanted.received
         self._parameters = {"job": job_key, "since": since, "until": until, **_columns(wanted.stretches)}
@@ -128,19 +137,19 @@ class _Reader:
     def read_short(self, series: Mapping[int, Series]) -> list[int]:
         """Fill in the metrics that have no more points than wanted, of two at a step the later; the ids of the rest."""
         long: list[int] = []
-        for row in list(self._rows(_AT_MOST, metrics=list(series), most=self._wanted.max_points)):
-            steps = _unpacked(row.steps, "q")
+        for row in self._rows(_AT_MOST, metrics=list(series), most=self._wanted.max_points):
+            metric, steps = row["metric"], _unpacked(row["steps"], "q")
             if len(steps) > self._wanted.max_points:
-                long.append(row.metric)
+                long.append(metric)
             else:
-                self._fill(series[row.metric], row.metric, steps, _unpacked(row.values, "d"))
+                self._fill(series[metric], metric, steps, _unpacked(row["values"], "d"))
         return long
 
     def _fill(self, found: Series, metric: int, steps: list[int], values: list[Any]) -> None:
         if isfinite(sum(values)) and all(map(lt, steps, steps[1:])):
             found.steps, found.values = steps, values
             return
-        odd = dict(map(tuple, self._rows(_ODD, metrics=[metric])))
+        odd = {row["step"]: row["nonfinite"] for row in self._rows(_ODD, metrics=[metric])}
         for step, value in sorted(zip(steps, values, strict=True), key=itemgetter(0)):
             found.add(step, *((None, odd[step]) if isnan(value) else (value, None)))
 
@@ -150,7 +159,10 @@ class _Reader:
         lowest, highest = min(each.first for each in stretches), max(each.last for each in stretches)
         statement = EXTENTS.format(weeks=self._weeks)
         rows = self._rows(statement, metrics=metrics, **_columns(touched(stretches), "whole_"))
-        return {row.metric: (max(lowest, row.first * STEPS), min(highest, (row.last + 1) * STEPS - 1)) for row in rows}
+        return {
+            row["metric"]: (max(lowest, row["first"] * STEPS), min(highest, (row["last"] + 1) * STEPS - 1))
+            for row in rows
+        }
 
     def read_thinned(self, series: Mapping[int, Series], extents: Mapping[int, tuple[int, int]]) -> None:
         """Fill in the extremes of each bucket: at most half as many buckets as points are wanted."""
@@ -163,7 +175,7 @@ class _Reader:
         folded = {m: aligned(*extents[m], most) for m in extents if m not in narrow}
         if folded:
             whole, edges = cut(self._wanted.stretches)
-            cut_off = f" UNION ALL {_RAW.format(points=self._points)}" if edges else ""
+            cut_off = f" UNION ALL {_RAW.format(points=self._joined)}" if edges else ""
             parts = FOLDED.format(weeks=self._weeks) + cut_off
             self._read_buckets(series, parts, folded, **_columns(edges), **_columns(whole, "whole_"))
 
@@ -175,30 +187,30 @@ class _Reader:
             _BUCKETS.replace("{parts}", parts), metrics=list(grid), origins=origins, widths=widths, **parameters
         )
         for row in rows:
-            found = series[row.metric]
-            steps = _unpacked(row.low_steps, "q") + _unpacked(row.high_steps, "q")
-            values = _unpacked(row.lows, "d") + _unpacked(row.highs, "d")
+            found = series[row["metric"]]
+            steps = _unpacked(row["low_steps"], "q") + _unpacked(row["high_steps"], "q")
+            values = _unpacked(row["lows"], "d") + _unpacked(row["highs"], "d")
             # buckets do not overlap, so this sorts within each
             extremes = sorted(zip(steps, values, strict=True))
-            if not row.odd_steps:
+            if not row["odd_steps"]:
                 points = dict(extremes)
                 found.steps, found.values = list(points), list(points.values())
                 continue
-            kinds = zip(row.odd_steps, row.kinds, strict=True)
+            kinds = zip(row["odd_steps"], row["kinds"], strict=True)
             odd: list[tuple[int, float | None, int | None]] = [(step, None, kind) for step, kind in kinds]
             # a bucket without a finite value has no extremes
             for point in sorted([*((s, v, None) for s, v in extremes if not isnan(v)), *odd], key=itemgetter(0)):
                 found.add(*point)
 
-    def _rows(self, statement: str, **parameters: object) -> Iterable[Any]:
+    def _rows(self, statement: str, **parameters: object) -> list[Row]:
         complete = statement.replace("{points}", self._points)
-        return self._connection.execute(_parsed(complete), self._parameters | parameters)
+        return fetch(self._connection, _parsed(complete), self._parameters | parameters, binary=True)
 
 
 @cache
 def _parsed(statement: str) -> TextClause:
     """There are a handful of them; looking for the parameters takes longer than some of them run."""
-    return text(statement).execution_options(binary=True)
+    return text(statement)
 
 
 def _unpacked(packed: bytes, code: Literal["q", "d"]) -> list[Any]:

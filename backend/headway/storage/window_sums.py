@@ -13,7 +13,7 @@ from functools import cache
 from sqlalchemy import Connection, TextClause, text
 
 from headway.storage.buckets import STEPS, TOTAL
-from headway.storage.rows import Row, many
+from headway.storage.rows import Row, fetch
 from headway.storage.run_history import Window
 from headway.storage.series import SOURCES
 
@@ -80,7 +80,7 @@ def aggregates(
     }
     if window.phases is not None:
         parameters |= {"job_id": job_id, "phases": list(window.phases)}
-    return many(connection.execute(_statement(window.phases is not None), parameters))
+    return fetch(connection, _statement(window.phases is not None), parameters)
 
 
 @cache

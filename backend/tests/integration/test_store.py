@@ -18,8 +18,9 @@ from sqlalchemy.exc import IntegrityError
 from alembic import command
 from headway.errors import UnavailableError
 from headway.spool.reader import MetricRows
+from headway.storage import jobs as job_store
 from headway.storage import metrics as metric_store
-from headway.storage.engine import make_engine, transaction
+from headway.storage.engine import make_engine, reading, transaction
 from headway.storage.ids import new_id
 from headway.storage.migrate import head_revision, upgrade
 from headway.storage.partitions import ensure_partitions, partition_name, week_start
@@ -164,6 +165,58 @@ def test_reading_a_curve_uses_the_covering_index(engine: Engine) -> None:
             {"job": key, "metric": metric},
         ).all()
     assert "Index Only Scan" in "\n".join(plan)
+
+
+def end_backend(engine: Engine, pid: int | None) -> None:
+    """Postgres ends a connection, as it does when it restarts; on return it has."""
+    with engine.connect() as killer:
+        assert killer.scalar(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+
+
+@pytest.mark.parametrize("begun", [reading, transaction])
+def test_connection_that_postgres_has_ended_is_replaced_before_its_next_use(
+    postgres_url: str, engine: Engine, begun: Any
+) -> None:
+    pooled = make_engine(postgres_url, pool_size=1)
+    with pooled.connect() as connection:
+        ended = connection.connection.driver_connection
+        pid = connection.scalar(text("SELECT pg_backend_pid()"))
+    end_backend(engine, pid)
+    with begun(pooled) as connection:
+        assert connection.connection.driver_connection is not ended
+        assert job_store.get_job(connection, "nobody") is None
+    pooled.dispose()
+
+
+@pytest.mark.parametrize("begun", [reading, transaction])
+def test_read_that_loses_its_connection_is_unavailable_and_the_next_one_answers(
+    postgres_url: str, engine: Engine, begun: Any
+) -> None:
+    pooled = make_engine(postgres_url, pool_size=1)
+
+    def read(*, cut_off: bool) -> None:
+        with begun(pooled) as connection:
+            if cut_off:
+                end_backend(engine, connection.scalar(text("SELECT pg_backend_pid()")))
+            assert job_store.get_job(connection, "nobody") is None
+
+    with pytest.raises(UnavailableError):
+        read(cut_off=True)
+    read(cut_off=False)
+    pooled.dispose()
+
+
+def test_read_leaves_its_connection_to_transactions_that_can_be_undone(postgres_url: str) -> None:
+    pooled = make_engine(postgres_url, pool_size=1)
+    with reading(pooled) as connection:
+        assert job_store.get_job(connection, "undone") is None
+    with transaction(pooled) as connection:
+        add_job(connection, id="undone")
+        assert job_store.get_job(connection, "undone") is not None
+        connection.rollback()
+    with reading(pooled) as connection:
+        assert job_store.get_job(connection, "undone") is None
+    pooled.dispose()
 
 
 def test_unreachable_postgres_is_unavailable_at_once(tmp_path: Path) -> None:
