@@ -19,6 +19,14 @@ def strategy_names() -> list[str]:
     return [*_OWN, *sorted(entry.name for entry in entry_points(group=GROUP) if entry.name not in _OWN)]
 
 
+def declared_ranges() -> str:
+    """The parameters of each strategy of ours, with the range it declares, for who narrows them."""
+    return "; ".join(
+        f"`{name}`: " + ", ".join(f"{key} {each.low:g} to {each.high:g}" for key, each in strategy.parameters.items())
+        for name, strategy in _OWN.items()
+    )
+
+
 def find_strategy(name: str) -> Strategy:
     """The strategy of that name. Raises ValueError with what there is, KindError for an entry that is none."""
     if name in _OWN:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal, NamedTuple
 from pydantic import Field, field_validator, model_validator
 
 from headway.jobs.kind import KindConfig, artifact_input
-from headway.jobs.kinds.strategy_optimize.catalogue import find_strategy, strategy_names
+from headway.jobs.kinds.strategy_optimize.catalogue import declared_ranges, find_strategy, strategy_names
 from headway.jobs.kinds.strategy_optimize.parameters import Parameter
 from headway.jobs.uploads import PRICE_FILES
 
@@ -88,7 +88,8 @@ class StrategyConfig(KindConfig):
     parameters: dict[str, Range] = Field(
         default={},
         title="Ranges",
-        description="Narrower ranges of the strategy's parameters, by name; the others keep the declared one.",
+        description="Narrower ranges of the strategy's parameters, by name; the others keep the declared one. "
+        f"{declared_ranges()}.",
         max_length=32,
     )
     method: Method = Field(
