@@ -34,17 +34,19 @@ T = TypeVar("T")
 
 
 def wait_until(
-    condition: Callable[[], T], timeout: float = WAIT_SECONDS, what: str = "the condition", every: float = 0.02
+    condition: Callable[[], T], timeout: float = WAIT_SECONDS, what: str = "the condition", every: float = 0.1
 ) -> T:
-    """Poll a condition until it holds; fails with what it was after the timeout."""
+    """Poll a condition until it holds, often at first; fails with what it was after the timeout."""
     deadline = time.monotonic() + timeout
+    pause = min(0.02, every)
     while True:
         value = condition()
         if value:
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"{what} did not come true within {timeout:g} s; last: {value!r}")
-        time.sleep(every)
+        time.sleep(pause)
+        pause = min(pause * 1.2, every)  # a few tests wait at a time, on few cores
 
 
 @dataclass

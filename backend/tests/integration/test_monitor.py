@@ -224,4 +224,6 @@ def test_workers_that_come_and_go_are_pushed(installation: Installation) -> None
         killed = installation.start_worker("io", HEADWAY_HOST_NAME="elder")
         assert wait_until(pushed, what="another's coming") == ("elder", "joined")
         installation.kill_worker(killed)
+        # as if it had been silent for longer than a worker may be
+        installation.query("UPDATE workers SET last_seen_at = now() - interval '1 hour' WHERE host = 'elder'")
         assert wait_until(pushed, what="that it was missed") == ("elder", "left")
