@@ -275,4 +275,6 @@ def test_without_auth_everybody_here_is_admin_but_no_other_name_and_no_other_pag
         assert client.get("/api/v1/jobs", headers={"Host": "localhost:1"}).status_code == 200
         cancel = "/api/v1/jobs/aaaaaaaaaaaa/cancel"
         assert client.post(cancel, headers={"Origin": OTHER_PAGE}).status_code == 403
+        assert client.post(cancel, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
         assert client.post(cancel, headers={"Origin": server.url}).status_code == 404
+        assert client.post(cancel).status_code == 404, "a script without a token is refused"
