@@ -64,11 +64,15 @@ def size(count: float | None) -> str:
 
 
 def counters(job: Json) -> str:
-    """`epoch 1/3 · step 456/1000`."""
-    return " · ".join(
-        f"{c['unit']} {number(c['current'])}" + (f"/{number(c['total'])}" if c["total"] is not None else "")
-        for c in job["counters"]
-    )
+    """`epoch 1/3 · step 456/1000`; an inner total that is not whole is a mean (of uneven batches), shown rounded."""
+    return " · ".join(_counter(each, is_inner=place > 0) for place, each in enumerate(job["counters"]))
+
+
+def _counter(counter: Json, *, is_inner: bool) -> str:
+    current, total = counter["current"], counter["total"]
+    if is_inner and total is not None and total != int(total):
+        current, total = round(current), round(total)
+    return f"{counter['unit']} {number(current)}" + ("" if total is None else f"/{number(total)}")
 
 
 def rate(job: Json) -> str:

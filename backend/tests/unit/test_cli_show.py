@@ -42,6 +42,14 @@ def test_a_counter_without_a_total_shows_its_count() -> None:
     assert counters(job) == "epoch 1/3 · file 7"
 
 
+def test_the_mean_of_uneven_batches_reads_as_a_whole_number() -> None:
+    epoch, example = (
+        {"unit": "epoch", "current": 0, "total": 2.5},
+        {"unit": "example", "current": 1.962, "total": 3.923},
+    )
+    assert counters({"counters": [epoch, example]}) == "epoch 0/2.5 · example 2/4"
+
+
 def test_a_plain_line_says_where_a_job_stands() -> None:
     job = {
         "name": "mine",

@@ -37,6 +37,11 @@ describe("numbers", () => {
     ];
     expect(n.counters(list)).toBe("Epoch 1/3 · Step 456/1,000");
     expect(n.counters([{ unit: "row", current: 12345, total: null }])).toBe("Row 12,345");
+    const uneven = [
+      { unit: "epoch", current: 0, total: 2.5 },
+      { unit: "example", current: 1.962, total: 3.923 },
+    ];
+    expect(n.counters(uneven)).toBe("Epoch 0/2.5 · Example 2/4");
     expect(n.counters([{ unit: "bytes", current: 1_500_000, total: 3_000_000 }])).toBe("1.5 MB of 3.0 MB");
   });
 

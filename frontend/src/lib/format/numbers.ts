@@ -33,9 +33,14 @@ export function rate(perSecond: number | null, unit = ""): string {
   return `${text} ${unit}/${per}`.replace(" /", " /").trim();
 }
 
-/** `Epoch 1/3 · Step 456/1,000`, outermost first. */
+/** `Epoch 1/3 · Step 456/1,000`, outermost first; an inner total that is not whole is a mean (of uneven batches), shown rounded. */
 export function counters(list: Counter[]): string {
-  return list.map(counter).join(" · ");
+  return list.map((each, place) => counter(place > 0 ? inWhole(each) : each)).join(" · ");
+}
+
+function inWhole(each: Counter): Counter {
+  if (each.total === null || Number.isInteger(each.total)) return each;
+  return { ...each, current: Math.round(each.current), total: Math.round(each.total) };
 }
 
 function counter({ unit, current, total }: Counter): string {
