@@ -66,7 +66,12 @@ _FILL = (
            CAST(:progress AS jsonb), 4200, 1, 5000, now(), now(), now(), now() + interval '1 day'
     FROM generate_series(1, :jobs) AS n
     """,
-    "INSERT INTO attempts (job_id, number, lease_owner, host) SELECT id, 1, 'bench', 'bench' FROM jobs",
+    # jobs of five weeks, each drained within an hour
+    """
+    INSERT INTO attempts (job_id, number, lease_owner, host, started_at, drained_at)
+    SELECT id, 1, 'bench', 'bench', now() + make_interval(weeks => key % 5),
+           now() + make_interval(weeks => key % 5, hours => 1) FROM jobs
+    """,
     "INSERT INTO metric_names (name) SELECT unnest(CAST(:metrics AS text[]))",
     "INSERT INTO job_metrics (job, metric, first_attempt) SELECT j.key, m.id, 1 FROM jobs j CROSS JOIN metric_names m",
     """
@@ -77,7 +82,7 @@ _FILL = (
            'epoch ' || n / 400, j.progress->'metrics'
     FROM jobs j CROSS JOIN generate_series(1, :points) AS n ORDER BY j.key, n
     """,
-    # jobs of five weeks, each job's rows in the order in which its drains brought them
+    # each job's rows in the order in which its drains brought them
     """
     INSERT INTO training_metrics (job, metric, received_at, attempt, step, at, value)
     SELECT j.key, m.id, now() + make_interval(weeks => j.key % 5), 1, n,

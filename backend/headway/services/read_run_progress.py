@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, Field
@@ -13,7 +13,7 @@ from typing_extensions import TypedDict  # pydantic wants this one before Python
 
 from headway.domain.series import LAST_STEP, AttemptSpan, owned_until
 from headway.errors import NotFoundError
-from headway.services.read_metrics import wanted_metrics
+from headway.services.read_metrics import received_within, wanted_metrics
 from headway.services.run_phases import RUN_PHASES, RunPhase, kind_phases, run_phase
 from headway.services.sum_metrics import read_sums, sum_again
 from headway.services.views import JobView, job_view
@@ -24,6 +24,10 @@ from headway.storage import run_history, window_sums
 from headway.storage.engine import reading, transaction
 from headway.storage.rows import Row
 from headway.storage.run_history import Window
+from headway.storage.series import ALWAYS
+
+#: What comes in between looking for the attempts and for their points counts too.
+MEANWHILE = timedelta(hours=1)
 
 
 def _in_utc(moment: datetime) -> datetime:
@@ -84,12 +88,12 @@ def read_run_progress(engine: Engine, run_id: str, query: RunProgressQuery) -> R
         wanted = _wanted(connection, row, query)
         window = Window(query.since, query.until, kind_phases(query.phase) if query.phase else None)
         history = run_history.newest_points(connection, run_id, window, query.limit)
-        owned = _owned(connection, row) if query.aggregate else {}
-        aggregates = _aggregates(connection, row, owned, wanted, window) if query.aggregate else None
-    if query.aggregate and aggregates is None:
+        reach = _reach(connection, row, window) if query.aggregate else None
+        aggregates = _aggregates(connection, row, reach, wanted, window) if reach else None
+    if reach and aggregates is None:
         with transaction(engine) as connection:
-            sum_again(connection, row, owned)
-            aggregates = _aggregates(connection, row, owned, wanted, window)
+            sum_again(connection, row, reach.owned)
+            aggregates = _aggregates(connection, row, reach, wanted, window)
     names = None if wanted is None else set(wanted)
     points = [_point(each, names) for each in history]
     newest = history[-1]["revision"] if history else -1
@@ -144,21 +148,31 @@ def _only(metrics: Mapping[str, float | None], names: set[str] | None) -> Mappin
 
 
 def _aggregates(
-    connection: Connection, job: Row, owned: Mapping[int, int], wanted: dict[str, int] | None, window: Window
+    connection: Connection, job: Row, reach: _Reach, wanted: dict[str, int] | None, window: Window
 ) -> dict[str, MetricAggregate] | None:
     """None while the sums have to be made again."""
-    if window.since or window.until:
-        names = metric_store.names_of_job(connection, job["key"]) if wanted is None else wanted
-        rows = window_sums.aggregates(connection, job["id"], job["key"], names, owned, window)
+    if window.of_times:
+        metrics = None if wanted is None else list(wanted.values())
+        rows = window_sums.aggregates(connection, job["id"], job["key"], metrics, reach.owned, reach.received, window)
     else:
-        rows = read_sums(connection, job, owned, window.phases)
+        rows = read_sums(connection, job, reach.owned, window.phases)
         if rows is None:
             return None
     return {row.pop("name"): MetricAggregate(**row) for row in rows if wanted is None or row["name"] in wanted}
 
 
-def _owned(connection: Connection, job: Row) -> dict[int, int]:
-    if job["attempt"] <= 1:
-        return {1: LAST_STEP}
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    """The last step each attempt owns, and when the points came in."""
+
+    owned: Mapping[int, int]
+    received: tuple[datetime, datetime] = ALWAYS
+
+
+def _reach(connection: Connection, job: Row, window: Window) -> _Reach:
+    if job["attempt"] <= 1 and not window.of_times:
+        return _Reach({1: LAST_STEP})
     attempts = attempt_store.attempts_of(connection, job["id"])
-    return owned_until([AttemptSpan(row["number"], row["resumed_from_step"]) for row in attempts])
+    since, until = received_within(attempts)
+    owned = owned_until([AttemptSpan(row["number"], row["resumed_from_step"]) for row in attempts])
+    return _Reach(owned, (since, until + MEANWHILE))

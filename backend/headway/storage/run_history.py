@@ -39,6 +39,11 @@ class Window:
     until: datetime | None = None
     phases: Sequence[str] | None = None
 
+    @property
+    def of_times(self) -> bool:
+        """Whether it is bounded in time."""
+        return self.since is not None or self.until is not None
+
 
 def newest_points(connection: Connection, job_id: str, window: Window, limit: int) -> list[Row]:
     """The newest points of the history, in order; `at` in Unix seconds."""

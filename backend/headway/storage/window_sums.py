@@ -7,7 +7,8 @@ reads 256 points an edge and one row for each 256 steps between. Phases that cha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import cache
 
 from sqlalchemy import Connection, TextClause, text
@@ -27,10 +28,12 @@ windows AS (
     FROM spans WHERE ended > began AND phase = ANY(:phases)),
 """
 _TIMES = "windows AS (SELECT tstzmultirange(tstzrange(:since, :until, '[]')) AS kept),"
-# a bucket's points are all in the partition of its week, and no others of its steps
+# a bucket's points are all in the partition of its week, and no others of its steps; which partitions those may be is
+# said twice, as planning for every week there is takes longer than the whole answer
 _POINTS = f"""
 FROM {SOURCES[True]} m WHERE m.job = :job AND m.metric = h.metric AND m.attempt = h.attempt
 AND m.step BETWEEN h.first AND h.last AND m.received_at >= h.week AND m.received_at < h.week + interval '7 days'
+AND m.received_at BETWEEN :received_since AND :received_until
 """
 # arrays compare by their first element, so the greatest step brings its value along
 _AGGREGATES = f"""
@@ -40,7 +43,8 @@ WITH {{windows}} held AS (
            (b.bucket + 1) * {STEPS} - 1 <= o.bound AND tstzrange(b.first_at, b.last_at, '[]') <@ kept AS whole
     FROM windows CROSS JOIN unnest(CAST(:attempts AS int2[]), CAST(:bounds AS int8[])) AS o(attempt, bound)
     JOIN metric_buckets b ON b.attempt = o.attempt AND b.bucket * {STEPS} <= o.bound
-    WHERE b.job = :job AND b.metric = ANY(:metrics) AND tstzrange(b.first_at, b.last_at, '[]') && kept),
+    WHERE b.job = :job AND (CAST(:metrics AS int[]) IS NULL OR b.metric = ANY(:metrics))
+      AND tstzrange(b.first_at, b.last_at, '[]') && kept),
 parts AS (
     SELECT h.metric, h.finite, h.total, h.low, h.high, CASE WHEN h.place = 1 THEN (
                SELECT ARRAY[m.step::float8, m.value] {{points}} ORDER BY m.step DESC LIMIT 1) END AS newest
@@ -51,10 +55,9 @@ parts AS (
         SELECT count(m.value), {TOTAL}, min(m.value), max(m.value),
                max(ARRAY[m.step::float8, m.value]) {{points}} AND m.at <@ kept HAVING count(*) > 0) AS part
     WHERE NOT h.whole)
-SELECT wanted.name, (max(newest))[2] AS current, sum(total) / nullif(sum(finite), 0)::float8 AS mean, min(low) AS min,
+SELECT n.name, (max(newest))[2] AS current, sum(total) / nullif(sum(finite), 0)::float8 AS mean, min(low) AS min,
        max(high) AS max
-FROM parts JOIN unnest(CAST(:names AS text[]), CAST(:metrics AS int[])) AS wanted(name, metric) USING (metric)
-GROUP BY wanted.name ORDER BY wanted.name
+FROM parts JOIN metric_names n ON n.id = parts.metric GROUP BY n.name ORDER BY n.name
 """
 
 
@@ -62,19 +65,24 @@ def aggregates(
     connection: Connection,
     job_id: str,
     job_key: int,
-    names: Mapping[str, int],
+    metrics: Sequence[int] | None,
     owned: Mapping[int, int],
+    received: tuple[datetime, datetime],
     window: Window,
 ) -> list[Row]:
-    """{name, current, mean, min, max} of each metric that has a point in the window; `owned`: last step by attempt."""
+    """{name, current, mean, min, max} of each metric (of these, or None: of all) that has a point in the window.
+
+    `owned` is the last step by attempt; `received`, when the points came in.
+    """
     if window.since and window.until and window.since > window.until:
         return []
     parameters = {
         "job": job_key,
-        "names": list(names),
-        "metrics": list(names.values()),
+        "metrics": None if metrics is None else list(metrics),
         "attempts": list(owned),
         "bounds": list(owned.values()),
+        "received_since": received[0],
+        "received_until": received[1],
         "since": window.since,
         "until": window.until,
     }
