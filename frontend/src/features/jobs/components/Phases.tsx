@@ -2,6 +2,7 @@ import { titleOf } from "@/components/jobs/activity";
 import { Section } from "@/components/ui/Page";
 import { ProgressBar } from "@/components/ui/ProgressBar";
 import { type Column, Table } from "@/components/ui/Table";
+import { percent } from "@/lib/format/numbers";
 import { duration } from "@/lib/format/times";
 import type { Job, Phase } from "@/types/api";
 import { comesAgain, noteOf } from "./phaseNote";
@@ -11,7 +12,8 @@ const columnsOf = (job: Job): Column<Phase>[] => [
   { title: "Phase", cell: (phase) => <Done phase={phase} job={job} /> },
   { title: "Weight", cell: (phase) => `${(phase.weight * 100).toFixed(0)} %`, align: "right" },
   { title: "Left", cell: (phase) => leftOf(phase, job), align: "right" },
-  { title: "Done or took", cell: (phase) => noteOf(phase, job.state), align: "right" },
+  // what is left of one that runs has its own column here
+  { title: "Done or took", cell: (phase) => (phase.state === "running" ? percent(phase.percent) : noteOf(phase, job.state)), align: "right" },
 ];
 
 /** The phases in words: what the timeline is too narrow to say. */
