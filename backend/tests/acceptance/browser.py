@@ -20,11 +20,21 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missin
 
 def run_script(name: str, *, timeout: float = 100, **named: str) -> None:
     """Run a script with `named` in its environment. Raises AssertionError with what it said if it failed."""
-    path = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
-    environment = {**os.environ, "PATH": path, "CHROMIUM_PATH": str(CHROMIUM), **named}
-    command = ["node", str(SCRIPTS / f"{name}.mjs")]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(
+        command_of(name), env=environment_of(**named), capture_output=True, text=True, timeout=timeout
+    )
     assert done.returncode == 0, done.stderr
+
+
+def command_of(name: str) -> list[str]:
+    """What runs a script."""
+    return ["node", str(SCRIPTS / f"{name}.mjs")]
+
+
+def environment_of(**named: str) -> dict[str, str]:
+    """What a script finds in its environment."""
+    path = f"{ROOT / '.venv' / 'bin'}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "CHROMIUM_PATH": str(CHROMIUM), **named}
 
 
 def keep(shots: Path, **images: str) -> None:

@@ -1,29 +1,46 @@
-"""One running job followed at once over REST, SSE (cut and resumed), a raw WebSocket and Socket.IO: the same truth."""
+"""One running job followed at once over REST, SSE (cut and resumed), a raw WebSocket, Socket.IO and its page."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import aiohttp
 import pytest
 import socketio
 
-from tests.installation import Installation, open_installation
+from tests.acceptance.browser import command_of, environment_of, needs_chromium
+from tests.installation import open_installation
 
-BEARER = {"Authorization": "Bearer test-token"}
-CONFIG = {"steps": 50, "step_seconds": 0.08, "inner": 4, "checkpoint_every": 0}
+TOKEN = "test-token"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+CONFIG = {"steps": 70, "step_seconds": 0.08, "inner": 4, "checkpoint_every": 0}
 CUT_AFTER = 4
 Told = dict[int, dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Followed:
+    """What each way to follow the job told by revision, and the REST views at moments of one revision each."""
+
+    events: list[Told]
+    socket: Told
+    pushes: Told
+    polled: list[dict[str, Any]]
+    page: Told
+
+
 @pytest.fixture(scope="module")
-def installation(postgres_url: str, redis_url: str) -> Iterator[Installation]:
+def address(postgres_url: str, redis_url: str) -> Iterator[str]:
     with open_installation(postgres_url, redis_url, HEADWAY_LEASE_SECONDS="15") as opened:
         opened.start_worker("cpu")
-        yield opened
+        yield opened.start_api()
 
 
 def numbers_of_job(job: dict[str, Any]) -> dict[str, Any]:
@@ -96,7 +113,7 @@ async def follow_pushes(address: str, run_id: str) -> Told:
             over.set()
 
     client.on("job:progress", hear)
-    await client.connect(address, auth={"token": "test-token"}, transports=["websocket"])
+    await client.connect(address, auth={"token": TOKEN}, transports=["websocket"])
     answer = await client.call("subscribe", {"channel": f"jobs/{run_id}/progress"}, timeout=10)
     told[answer["snapshot"]["revision"]] = answer["snapshot"]
     await over.wait()
@@ -126,32 +143,71 @@ async def _read(http: aiohttp.ClientSession, path: str) -> dict[str, Any]:
         return await response.json()
 
 
-async def follow(address: str) -> tuple[str, list[Told], Told, Told, list[dict[str, Any]]]:
+@asynccontextmanager
+async def open_page(address: str) -> AsyncIterator[Process]:
+    """A browser that has the list of jobs open."""
+    environment = environment_of(BASE_URL=address, TOKEN=TOKEN)
+    script = await asyncio.create_subprocess_exec(
+        *command_of("follow_job"), env=environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
+    )
+    try:
+        assert script.stdout is not None
+        assert script.stderr is not None
+        assert await script.stdout.readline() == b'"ready"\n', (await script.stderr.read()).decode()
+        yield script
+    finally:
+        if script.returncode is None:
+            script.kill()
+
+
+async def follow_page(script: Process, run_id: str) -> Told:
+    """What the job's page showed."""
+    output, complaint = await script.communicate(f"{run_id}\n".encode())
+    assert script.returncode == 0, complaint.decode()
+    shown = [json.loads(line) for line in output.splitlines()]
+    return {each["revision"]: each for each in shown}
+
+
+async def follow(address: str, page: Process | None) -> Followed:
     async with aiohttp.ClientSession(address, headers=BEARER) as http:
         start = {"kind": "probe.work", "config": CONFIG}
         async with http.post("/api/v2/training/start", json=start) as response:
             run_id = (await response.json())["job_id"]
-        async with asyncio.timeout(90):
-            events, socket, pushes, polled = await asyncio.gather(
-                follow_events(http, run_id),
-                follow_socket(http, run_id),
-                follow_pushes(address, run_id),
-                poll(http, run_id),
-            )
-    return run_id, events, socket, pushes, polled
+        async with asyncio.TaskGroup() as following:
+            events = following.create_task(follow_events(http, run_id))
+            socket = following.create_task(follow_socket(http, run_id))
+            pushes = following.create_task(follow_pushes(address, run_id))
+            polled = following.create_task(poll(http, run_id))
+            shown = following.create_task(follow_page(page, run_id)) if page else None
+        return Followed(
+            events.result(), socket.result(), pushes.result(), polled.result(), shown.result() if shown else {}
+        )
 
 
-def test_all_ways_to_follow_a_job_tell_the_same_at_the_same_revision(installation: Installation) -> None:
-    _, events, socket, pushes, polled = asyncio.run(follow(installation.start_api()))
-    before, after = events
+async def follow_all(address: str, *, with_page: bool) -> Followed:
+    async with asyncio.timeout(90):
+        if not with_page:
+            return await follow(address, None)
+        async with open_page(address) as page:
+            return await follow(address, page)
+
+
+@pytest.mark.parametrize(
+    "with_page", [False, pytest.param(True, id="page", marks=[pytest.mark.browser, needs_chromium])]
+)
+def test_all_ways_to_follow_a_job_tell_the_same_at_the_same_revision(address: str, with_page: bool) -> None:
+    told = asyncio.run(follow_all(address, with_page=with_page))
+    before, after = told.events
     assert min(after) > max(before), "what was seen before the cut came again"
-    sse = before | after
-    for told in (sse, socket, pushes):
-        assert list(told) == sorted(told)
+    sse, socket, pushes = before | after, told.socket, told.pushes
+    for each in (sse, socket, pushes, told.page):
+        assert list(each) == sorted(each)
     _assert_same_numbers(sse, socket, pushes)
-    _assert_same_end(sse, socket, pushes, polled[-1])
-    for moment in polled:
+    _assert_same_end(sse, socket, pushes, told.polled[-1])
+    for moment in told.polled:
         _assert_views_agree(moment)
+    if with_page:
+        _assert_page_shows(told.page, pushes)
 
 
 def _assert_same_numbers(sse: Told, socket: Told, pushes: Told) -> None:
@@ -176,3 +232,28 @@ def _assert_views_agree(moment: dict[str, Any]) -> None:
     assert moment["training"]["percentage"] == moment["session"]["overallProgress"]["percentage"] == job["percent"]
     assert moment["session"]["overallProgress"]["etaSeconds"] == job["eta_seconds"]
     assert moment["history"]["progress_history"][-1]["progress_percentage"] == job["percent"]
+
+
+def _assert_page_shows(page: Told, pushes: Told) -> None:
+    shared = page.keys() & pushes.keys()
+    assert len(shared) >= 5, (sorted(page), sorted(pushes))
+    for revision in sorted(shared):
+        job, shown = pushes[revision], page[revision]
+        assert (shown["state"], shown["percent"]) == (job["state"], f"{job['percent']:.2f}%")
+        assert shown["counters"].strip() == " · ".join(map(_counted, job["counters"]))
+        if job["state"] == "running":
+            assert shown["eta"].endswith(_arrival(job)), (shown, job)
+    assert max(page) == max(pushes)
+    assert (page[max(page)]["state"], page[max(page)]["percent"]) == ("completed", "100.00%")
+
+
+def _counted(counter: dict[str, Any]) -> str:
+    return f"{counter['unit'].title()} {counter['current']:,.0f}/{counter['total']:,.0f}"
+
+
+def _arrival(job: dict[str, Any]) -> str:
+    """The clock time of a job's end, as a page tells a near one: an estimate is not counted down between updates."""
+    if job["eta_seconds"] is None:
+        return "estimating"
+    end = datetime.fromisoformat(job["updated_at"]) + timedelta(seconds=job["eta_seconds"])
+    return end.strftime("%H:%M:%S")

@@ -11,7 +11,7 @@ import { Timeline } from "./Timeline";
 export function Hero({ job }: { job: Job }) {
   const [number, sign] = percent(job.percent).split(" ");
   return (
-    <section className={classes.hero} aria-label="Progress">
+    <section className={classes.hero} aria-label="Progress" data-revision={job.revision}>
       <div className={classes.top}>
         <div className={`figures ${classes.percent}`} data-testid="percent">
           {number}
@@ -19,7 +19,9 @@ export function Hero({ job }: { job: Job }) {
         </div>
         <div className={classes.now}>
           <div className={classes.phase}>{headline(job)}</div>
-          <div className={`figures ${classes.counters}`}>{counters(job.counters) || " "}</div>
+          <div className={`figures ${classes.counters}`} data-testid="counters">
+            {counters(job.counters) || " "}
+          </div>
         </div>
         <HeroFacts job={job} />
       </div>
