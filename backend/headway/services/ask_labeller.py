@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import httpx
 from pydantic import BaseModel, Field, ValidationError
 
 from headway.domain.feature_label import Message
 from headway.errors import ConflictError
 from headway.logs import redact
 from headway.settings import Settings
+
+if TYPE_CHECKING:
+    import httpx
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 45.0
@@ -53,6 +56,8 @@ class Labeller:
 
     def ask(self, messages: Sequence[Message]) -> str:
         """What the model answers to a chat. Raises LabellerError."""
+        import httpx  # a twentieth of an API's start, and few ever label
+
         try:
             return self._post({"model": self.model, "messages": list(messages), "stream": False})
         except (httpx.HTTPError, httpx.InvalidURL) as error:
@@ -62,6 +67,8 @@ class Labeller:
             raise LabellerError(f"{self.endpoint} did not answer as the OpenAI API does: no choices") from None
 
     def _post(self, body: object) -> str:
+        import httpx
+
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         timeout = httpx.Timeout(ANSWER_SECONDS, connect=CONNECT_SECONDS)
         url = f"{self.endpoint.rstrip('/')}/chat/completions"
