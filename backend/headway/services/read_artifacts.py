@@ -46,6 +46,7 @@ class ArtifactQuery(BaseModel):
     type: str | None = None
     state: Literal["pending", "ready", "failed"] | None = None
     q: str | None = Field(None, max_length=200)
+    job_id: str | None = Field(None, max_length=128, description="Only what this job made, or will make.")
     made_from: str | None = Field(None, max_length=128, description="Only what jobs made that took this artifact.")
     cursor: str | None = None
     limit: int = Field(50, ge=1, le=500)
@@ -68,6 +69,7 @@ def list_artifacts(engine: Engine, query: ArtifactQuery) -> ArtifactPage:
             artifact_type=query.type,
             state=query.state,
             q=query.q,
+            job_id=query.job_id,
             made_from=query.made_from,
             before=read_cursor(query.cursor),
             limit=query.limit,

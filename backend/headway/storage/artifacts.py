@@ -42,6 +42,7 @@ _LIST = text("""
 SELECT * FROM artifacts
 WHERE (CAST(:type AS text) IS NULL OR type = :type) AND (CAST(:state AS text) IS NULL OR state = :state)
   AND (CAST(:q AS text) IS NULL OR name ILIKE :q OR id ILIKE :q)
+  AND (CAST(:job_id AS text) IS NULL OR job_id = :job_id)
   AND (CAST(:made_from AS text) IS NULL
        OR job_id IN (SELECT job_id FROM job_inputs WHERE artifact_id = :made_from))
   AND (CAST(:before_at AS timestamptz) IS NULL OR (created_at, id) < (:before_at, :before_id))
@@ -130,6 +131,7 @@ def list_artifacts(
     artifact_type: str | None,
     state: str | None,
     q: str | None,
+    job_id: str | None = None,
     made_from: str | None = None,
     before: tuple[datetime, str] | None,
     limit: int,
@@ -137,7 +139,7 @@ def list_artifacts(
     """Artifacts, newest first."""
     before_at, before_id = before or (None, None)
     parameters = {
-        "type": artifact_type, "state": state, "q": f"%{q}%" if q else None, "made_from": made_from,
+        "type": artifact_type, "state": state, "q": f"%{q}%" if q else None, "job_id": job_id, "made_from": made_from,
         "before_at": before_at, "before_id": before_id, "limit": limit,
     }  # fmt: skip
     return many(connection.execute(_LIST, parameters))

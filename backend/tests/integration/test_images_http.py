@@ -56,8 +56,8 @@ def uploaded(http: httpx.Client, file: Path) -> str:
 
 
 def artifact_of(http: httpx.Client, job_id: str) -> dict[str, Any]:
-    items = http.get("/api/v1/artifacts", params={"type": "images"}).json()["items"]
-    return next(item for item in items if item["job_id"] == job_id)
+    (item,) = http.get("/api/v1/artifacts", params={"job_id": job_id}).json()["items"]
+    return item
 
 
 def test_unified_view_follows_a_live_session(watched: Any) -> None:

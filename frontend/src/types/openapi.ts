@@ -3962,6 +3962,7 @@ export interface operations {
                 type?: string | null;
                 state?: ("pending" | "ready" | "failed") | null;
                 q?: string | null;
+                job_id?: string | null;
                 made_from?: string | null;
                 cursor?: string | null;
                 limit?: number;

@@ -1,12 +1,13 @@
 import { Link } from "@tanstack/react-router";
+import { ownPage } from "@/components/jobs/ownPage";
 import type { Artifact } from "@/types/api";
 import classes from "./Artifacts.module.css";
 
 /** An artifact's name; it leads to its own page where there is one, else to the job that made it. */
 export function Name({ artifact }: { artifact: Artifact }) {
-  const { id, type, state, job_id: job } = artifact;
+  const { id, job_id: job } = artifact;
   const name = artifact.name || id;
-  const toOwn = state === "ready" ? OWN_PAGES[type] : undefined;
+  const toOwn = ownPage(artifact);
   if (toOwn) return <Link to={toOwn} params={{ id }} className={classes.name}>{name}</Link>;
   if (!job) return <span className={classes.name}>{name}</span>;
   return (
@@ -15,9 +16,3 @@ export function Name({ artifact }: { artifact: Artifact }) {
     </Link>
   );
 }
-
-const OWN_PAGES: Record<string, "/saes/$id" | "/features/$id" | "/images/$id" | undefined> = {
-  sae: "/saes/$id",
-  feature_index: "/features/$id",
-  images: "/images/$id",
-};

@@ -4,7 +4,7 @@ import { api } from "@/lib/api/client";
 import { type JobPages, keys, mergePages } from "@/lib/jobs/cache";
 import { isActive } from "@/lib/jobs/states";
 import { usePolling } from "@/lib/live/usePolling";
-import type { Checkpoint, HistoryPoint, Job, Metrics, Page } from "@/types/api";
+import type { Artifact, Checkpoint, HistoryPoint, Job, Metrics, Page } from "@/types/api";
 
 export interface JobFilter {
   state?: string;
@@ -60,6 +60,13 @@ export const checkpoints = (id: string) =>
   queryOptions({
     queryKey: ["checkpoints", id],
     queryFn: ({ signal }) => api<{ items: Checkpoint[] }>(`/jobs/${id}/checkpoints`, { signal }),
+  });
+
+/** What a completed job made. */
+export const resultsOf = (id: string) =>
+  queryOptions({
+    queryKey: ["artifacts", { job_id: id }],
+    queryFn: ({ signal }) => api<Page<Artifact>>("/artifacts", { query: { job_id: id }, signal }),
   });
 
 /** A job's way so far; its newest moment is the job itself. */

@@ -20,6 +20,7 @@ import { HistoryCharts } from "./HistoryCharts";
 import classes from "./JobPage.module.css";
 import { Logs } from "./Logs";
 import { Phases } from "./Phases";
+import { OpenResults, Results } from "./Results";
 import { factRows } from "./facts";
 
 /** One job, live. */
@@ -54,12 +55,14 @@ function JobView({ job }: { job: Job }) {
             Compare with…
           </Button>
           <ActionButtons job={job} actions={actions} />
+          <OpenResults job={job} />
         </>
       }
     >
       <Troubles job={job} actions={actions} />
       <Hero job={job} />
       <Charts job={job} />
+      <Results job={job} />
       <FeaturesAtCheckpoints job={job} />
       <HistoryCharts job={job} />
       <JobHardware job={job} />

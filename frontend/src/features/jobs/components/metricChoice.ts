@@ -1,8 +1,10 @@
 /** What people look at first comes first: the loss, then what tells of quality, then the rest in the order it came. */
-const FIRST = [/(^|\/)loss$/, /fvu|accuracy|score|reward|perplexity/, /l0|dead|margin/];
+const FIRST = [/(^|\/)loss$/, /margin/, /fvu|accuracy|score|perplexity/, /l0|dead|reward/];
+/** What was tried, not what came of it, whatever it is called. */
+const TRIED = /(^|_)params\//;
 
 const placeOf = (name: string): number => {
-  const index = FIRST.findIndex((pattern) => pattern.test(name.toLowerCase()));
+  const index = TRIED.test(name) ? -1 : FIRST.findIndex((pattern) => pattern.test(name.toLowerCase()));
   return index < 0 ? FIRST.length : index;
 };
 
