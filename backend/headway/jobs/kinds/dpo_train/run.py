@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import shutil
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,17 +25,23 @@ from headway.jobs.kinds.dpo_train.trainer import CountingTrainer, check_prompts,
 from headway.jobs.kinds.dpo_train.watching import DpoCallback, evaluation_in
 from headway.ml import rng
 from headway.ml.models.causal import continue_texts, load_causal_model, most_positions
-from headway.ml.models.load import load_tokenizer
+from headway.ml.models.tokenizer import load_tokenizer
 from headway.ml.preferences.pairs import Pair, read_pairs
 
 CACHE, ADAPTER, SAMPLES_FILE = ".cache", "adapter", "samples.json"
 SHOWN_CHARACTERS = 500
+COMPARED = ("prompt", "before", "after")
+_log = logging.getLogger(__name__)
 
 
 def run(config: DpoTrainConfig, job: JobContext) -> None:
     """Compute what the reference gives, train and evaluate, save the model; from the checkpoint where there is one."""
     torch.set_num_threads(job.threads)
     os.environ["TQDM_DISABLE"] = "1"
+    # what the reader of a log cannot mend: names to come, and that a GGUF has no config beside it
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", message="Could not find a config file")
+    _log.setLevel(logging.INFO)
     with job.phase("initializing"):
         tuning = _Tuning(config, job)
     if not config.eval_fraction:
@@ -125,9 +133,7 @@ class _Tuning:
     def _compared(self, after: Sequence[str]) -> list[dict[str, str]]:
         samples = [_shown(*each) for each in zip(self._shown, self._before, after, strict=True)]
         for sample in samples:
-            self._job.say(
-                f"{sample['prompt'][-120:]} | before: {sample['before'][:150]} | after: {sample['after'][:150]}"
-            )
+            _log.info("%s\n  before:%s\n  after: %s", *(" ".join(sample[key].split("\n")) for key in COMPARED))
         return samples
 
     @property
@@ -135,9 +141,9 @@ class _Tuning:
         return str(self._job.input_meta("model").get("name") or "model")
 
     def _last_evaluation(self) -> dict[str, float]:
-        """From the trainer's history, which a checkpoint brings back."""
+        """From the trainer's history, which a checkpoint brings back; under the names of the training's metrics."""
         found = (evaluation_in(logs) for logs in reversed(self._trainer.state.log_history))
-        return next(filter(None, found), {})
+        return {name.removeprefix("eval/"): value for name, value in next(filter(None, found), {}).items()}
 
     def _meta(self, samples: list[dict[str, str]]) -> dict[str, object]:
         return {

@@ -103,9 +103,9 @@ def test_what_is_saved_is_a_model_with_the_adapter_and_the_samples_beside_it(tmp
     assert json.loads((folder / "samples.json").read_text()) == meta["samples"]
     assert [set(sample) for sample in meta["samples"]] == [{"prompt", "chosen", "rejected", "before", "after"}] * 2
     assert any(sample["before"] != sample["after"] for sample in meta["samples"])
-    assert meta["evaluation"]["eval/rewards/margins"] == ran.metrics["eval/rewards/margins"][STEPS]
+    assert meta["evaluation"]["rewards/margins"] == ran.metrics["eval/rewards/margins"][STEPS]
     assert not (folder / ".cache").exists()
-    assert sum("before:" in data["message"] for data in ran.of(EventKind.SAID)) == 2
+    assert sum("before:" in data["text"] for data in ran.of(EventKind.LOG)) == 2
 
 
 @pytest.mark.parametrize(
