@@ -98,7 +98,7 @@ function Figures({ saved }: { saved: WholeConfiguration }) {
 const WINDOWS: Column<TestedWindow>[] = [
   { title: "Searched from", cell: (item) => day(item.train_from), secondary: true },
   { title: "Tested", cell: (item) => `${day(item.test_from)} to ${day(item.test_to)}` },
-  { title: "Parameters", cell: (item) => parametersText(item.parameters) },
+  { title: "Parameters", cell: (item) => parametersText(item.parameters), secondary: true },
   { title: "In sample", cell: (item) => metric(item.in_sample), align: "right" },
   { title: "Out of sample", cell: (item) => metric(item.out_of_sample), align: "right" },
   { title: "Return", cell: (item) => percentText(item.return_percent), align: "right" },
@@ -117,7 +117,7 @@ function factsOf(saved: WholeConfiguration): [string, React.ReactNode][] {
   return [
     ["Parameters", parametersText(saved.parameters)],
     ["Score", `${metric(saved.score)} ${saved.score_name}`],
-    ["Kept out of sample", saved.ratio === null ? "–" : percentText(saved.ratio * 100)],
+    ["Kept out of sample", saved.ratio === null ? "–" : saved.ratio < 0 ? "nothing: the score is below zero" : percentText(saved.ratio * 100)],
     ["Job", job ?? "–"],
     ["Prices", `${saved.market}: ${count(results.candles)} candles, ${day(results.from)} to ${day(results.to)}, held out from ${day(results.split)}`],
   ];
