@@ -1,4 +1,4 @@
-"""The command line starts quickly because it imports what a command needs, when it needs it."""
+"""Commands and jobs start quickly because they import what they need, when they need it."""
 
 import subprocess
 import sys
@@ -32,3 +32,27 @@ def test_help_imports_nothing_heavy() -> None:
 @pytest.mark.parametrize("command", ["ls", "watch", "run", "up", "worker", "doctor", "demo"])
 def test_no_command_imports_torch_or_the_database_to_explain_itself(command: str) -> None:
     assert run(command, "--help", heavy=("torch", "sqlalchemy", "celery", "aiohttp")) == "[] 0"
+
+
+@pytest.mark.parametrize(
+    ("kind", "left_out"),
+    [
+        ("probe_work", ("torch", "numpy")),
+        ("dataset_download", ("torch", "numpy", "datasets")),
+        ("model_download", ("torch", "numpy")),
+        ("dataset_tokenize", ("transformers.modeling_utils", "torch._dynamo")),
+        ("sae_train", ("transformers", "torch._dynamo", "scipy")),
+        ("strategy_optimize", ("torch", "pandas")),
+    ],
+)
+def test_a_job_imports_no_library_that_its_kind_may_do_without(kind: str, left_out: tuple[str, ...]) -> None:
+    look = f"import headway.jobs.kinds.{kind}.run, sys; print([name for name in {left_out!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_an_api_starts_without_training_libraries_the_queue_and_a_client_of_http() -> None:
+    heavy = ("torch", "transformers", "numpy", "celery", "httpx")
+    program = f"import sys, headway.api.app; print([name for name in {heavy!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
