@@ -31,7 +31,7 @@ from headway.jobs.kinds.dpo_train import run as kind_run
 from headway.jobs.kinds.dpo_train.config import DpoTrainConfig
 from headway.jobs.kinds.dpo_train.trainer import make_trainer, split
 from headway.ml.models.causal import load_causal_model
-from headway.ml.models.load import load_tokenizer
+from headway.ml.models.tokenizer import load_tokenizer
 from headway.ml.preferences.pairs import read_pairs, write_pair
 from tests.kind_runs import run_kind
 from tests.tiny_models import WORDS, tiny_llama

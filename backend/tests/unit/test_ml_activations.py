@@ -37,7 +37,7 @@ from headway.ml.activations.manifest import Manifest
 from headway.ml.activations.places import Place
 from headway.ml.activations.reader import HookReader, RowOrder
 from headway.ml.activations.sources import StreamedRows
-from headway.ml.models.load import load_tokenizer
+from headway.ml.models.tokenizer import load_tokenizer
 from headway.ml.text.packing import marks_of
 from headway.ml.text.token_store import TokenStore
 from tests.tiny_models import HIDDEN, store_tokens, tiny_bert, tiny_llama

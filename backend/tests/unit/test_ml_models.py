@@ -14,7 +14,8 @@ from transformers.trainer_utils import validate_quantization_for_training
 from headway.errors import InvalidInputError
 from headway.ml.models.causal import load_causal_model
 from headway.ml.models.formats import FormatError, check_format
-from headway.ml.models.load import check_loads, load_model, load_tokenizer
+from headway.ml.models.load import check_loads, load_model
+from headway.ml.models.tokenizer import load_tokenizer
 from tests.tiny_models import tiny_bert, tiny_llama
 
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from headway.errors import InvalidInputError
-from headway.ml.models.load import load_tokenizer
+from headway.ml.models.tokenizer import load_tokenizer
 from headway.ml.text import readers
 from headway.ml.text.documents import TextFile, read_pieces, text_files
 from headway.ml.text.encoding import make_encoder

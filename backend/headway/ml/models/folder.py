@@ -7,12 +7,16 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
+
 from headway.errors import FieldProblem, InvalidInputError
 from headway.ml.models.formats import FormatError, check_format
 
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.pkl", "*.pickle", "*.ckpt", "*.h5", "*.msgpack", "*.joblib")
 MODEL_WEIGHTS = ("*.safetensors", "*.gguf")
 SHARD_INDEX = "model.safetensors.index.json"
+#: What a library raises that is given a folder it cannot load.
+LOAD_ERRORS = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
 PICKLED = (
     "its weights are pickled ({names}), which can run code when loaded: choose a revision with safetensors or GGUF, "
     "or convert them with `save_pretrained`, which writes safetensors"
@@ -41,6 +45,15 @@ def check_asks_no_code(folder: Path, field: str) -> None:
                 "if it has this one, take `auto_map` out of a copy in a local folder"
             )
             raise InvalidInputError(FieldProblem(field, problem))
+
+
+def load_options(folder: Path) -> dict[str, Any]:
+    """What `from_pretrained` is told of a folder: no network, no remote code, GGUF where there is nothing else."""
+    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+    gguf = next((path.name for path in sorted(folder.glob("*.gguf"))), None)
+    if gguf and not any(folder.glob("*.safetensors")):
+        options["gguf_file"] = gguf
+    return options
 
 
 def is_pickle(name: str) -> bool:

@@ -9,7 +9,8 @@ from transformers import AutoConfig, PreTrainedModel
 
 from headway.errors import FieldProblem, InvalidInputError
 from headway.ml.models.causal import load_causal_model
-from headway.ml.models.load import LOAD_ERRORS, load_model, load_options
+from headway.ml.models.folder import LOAD_ERRORS, load_options
+from headway.ml.models.load import load_model
 
 #: How transformers ends the names of models that predict the next token.
 CAUSAL_NAMES = ("ForCausalLM", "LMHeadModel")

@@ -7,33 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from tqdm import tqdm
-from transformers import AutoConfig, AutoModel, AutoTokenizer, GgufConfig, PreTrainedModel, modeling_gguf_pytorch_utils
+from transformers import AutoConfig, AutoModel, GgufConfig, PreTrainedModel, modeling_gguf_pytorch_utils
 from transformers.utils import logging as transformers_logging
 
 from headway.errors import FieldProblem, InvalidInputError
-from headway.ml.models.folder import check_asks_no_code, check_model_folder, config_of
+from headway.ml.models.folder import LOAD_ERRORS, check_asks_no_code, check_model_folder, config_of, load_options
 
-# transformers writes "no limit" as a huge number.
-NO_LIMIT = 1 << 30
 # The job's own progress says it. The bar over a GGUF's tensors heeds no switch of transformers'.
 transformers_logging.disable_progress_bar()
 modeling_gguf_pytorch_utils.tqdm = partial(tqdm, disable=True)  # type: ignore[assignment]
 
-LOAD_ERRORS = (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError)
 #: Weights that a model without its head may lack: transformers adds a pooler that nothing here reads.
 UNREAD = ("pooler.",)
 ONE_REVISION = "weights and config are of different models, take both from one revision"
-
-
-def load_tokenizer(folder: Path) -> Any:
-    """The tokenizer of a model folder. Raises InvalidInputError when there is none that runs without its own code."""
-    check_asks_no_code(folder, "config.model")
-    try:
-        return AutoTokenizer.from_pretrained(str(folder), **load_options(folder))
-    except LOAD_ERRORS as error:
-        raise InvalidInputError(FieldProblem("config.model", f"its tokenizer cannot be loaded: {error}")) from error
 
 
 def load_model(folder: Path, device: str = "cpu") -> PreTrainedModel:
@@ -123,18 +110,3 @@ def block_count(model: PreTrainedModel) -> int:
 def embedded_ids(model: PreTrainedModel) -> int:
     """How many token ids the model has an embedding for."""
     return int(model.get_input_embeddings().weight.shape[0])  # type: ignore[index]  # a Tensor: embeddings are
-
-
-def longest_context(tokenizer: Any) -> int | None:
-    """The most tokens the model takes, where the tokenizer says."""
-    limit = int(tokenizer.model_max_length)
-    return limit if limit < NO_LIMIT else None
-
-
-def load_options(folder: Path) -> dict[str, Any]:
-    """What `from_pretrained` is told of a folder: no network, no remote code, GGUF where there is nothing else."""
-    options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-    gguf = next((path.name for path in sorted(folder.glob("*.gguf"))), None)
-    if gguf and not any(folder.glob("*.safetensors")):
-        options["gguf_file"] = gguf
-    return options

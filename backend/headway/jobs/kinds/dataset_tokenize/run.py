@@ -14,7 +14,7 @@ from headway.jobs.context import JobContext
 from headway.jobs.keeper import Keeper
 from headway.jobs.kinds.dataset_tokenize.config import DatasetTokenizeConfig
 from headway.ml.growing import DamagedError
-from headway.ml.models.load import load_tokenizer, longest_context
+from headway.ml.models.tokenizer import load_tokenizer, longest_context
 from headway.ml.text.documents import TextFile, text_files
 from headway.ml.text.encoding import Encoder, make_encoder
 from headway.ml.text.tokenizing import Contexts, Tokenizing, TokenizingState

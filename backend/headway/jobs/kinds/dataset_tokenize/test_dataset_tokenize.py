@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from headway.jobs.context import JobContext
-from headway.ml.models.load import load_tokenizer
+from headway.ml.models.tokenizer import load_tokenizer
 from headway.ml.text.token_store import TokenStore
 from headway.spool.records import EventKind
 from tests.integration.hub_fixture import Fault, Hub, running_hub

@@ -22,7 +22,7 @@ from headway.ml.features.lens import unembedding_of
 from headway.ml.features.model import forward_over
 from headway.ml.features.saes import PlacedSae, load_saes
 from headway.ml.models.headed import load_headed
-from headway.ml.models.load import load_tokenizer
+from headway.ml.models.tokenizer import load_tokenizer
 from headway.ml.text.token_store import TokenStore
 
 STATE_FILE = "state.json"

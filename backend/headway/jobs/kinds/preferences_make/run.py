@@ -22,7 +22,7 @@ from headway.jobs.kinds.preferences_make.config import PreferencesMakeConfig
 from headway.ml import rng
 from headway.ml.growing import DamagedError, GrowingFile, Mark
 from headway.ml.models.causal import continue_texts, load_causal_model, most_positions, prefix_ids
-from headway.ml.models.load import load_tokenizer
+from headway.ml.models.tokenizer import load_tokenizer
 from headway.ml.preferences.pairs import PAIRS_FILE, write_pair
 from headway.ml.text.documents import read_pieces, text_files
 

@@ -12,7 +12,6 @@ from headway.jobs.kinds.sae_train.config import SaeTrainConfig
 from headway.jobs.kinds.sae_train.specs import own_configs
 from headway.ml.activations.buffering import ContextOrder
 from headway.ml.activations.forward import rows_of_contexts
-from headway.ml.activations.loading import load_forward
 from headway.ml.activations.manifest import Manifest
 from headway.ml.activations.places import HookName, Place
 from headway.ml.activations.reader import RowOrder
@@ -49,6 +48,8 @@ def _stored(config: SaeTrainConfig, job: JobContext) -> Opened:
 
 
 def _streamed(config: SaeTrainConfig, job: JobContext) -> Opened:
+    from headway.ml.activations.loading import load_forward  # brings transformers: seconds that a store needs not
+
     job.say("Loading the model")
     tokens = TokenStore(job.input("tokens"))
     places = wanted_places(config)
