@@ -4,7 +4,8 @@ matmuls of a dense step, all measured in turns in this run.
     python backend/bench/sae_step.py [--steps 30] [--threads 2] [--only topk jumprelu]
 
 A step is all that training does: rows out of a memory-mapped store, forward, gradients, AuxK (with as many dead
-features as `--dead` says), projection, clip, Adam, renorm, metrics.
+features as `--dead` says), projection, clip, Adam, renorm, metrics. ReLU and JumpReLU are measured as they start, half
+of their features firing in a row, and as they are trained, with an L0 of 60 (held there by a learning rate of 0).
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from headway.ml.activations.manifest import Manifest
 from headway.ml.activations.reader import HookReader, RowOrder
 from headway.ml.activations.writer import HookWriter
 from headway.ml.sae.architectures import OBJECTIVES, Figures
+from headway.ml.sae.jumprelu import LOG_THRESHOLD
 from headway.ml.sae.names import Architecture
 from headway.ml.sae.objective import Objective
 from headway.ml.sae.schedule import Schedule
@@ -30,6 +32,7 @@ from headway.ml.sae.trainer import SaeTrainer, TrainerConfig
 
 D_IN, D_SAE, BATCH, K, ROWS = 384, 3072, 4096, 32, 65_536
 NEVER = 1 << 40
+SCALE, LOW_L0 = 2.0, 60
 
 
 def make_store(folder: Path) -> None:
@@ -58,12 +61,25 @@ def objective_of(name: Architecture, dtype: torch.dtype | None = None) -> Object
     return OBJECTIVES[name](Figures(K, 256, 1 / 32, coefficient, 0, 0.001, prefixes, dtype))
 
 
-def make_trainer(reader: HookReader, order: RowOrder, objective: Objective, dead: int) -> SaeTrainer:
+def make_trainer(reader: HookReader, order: RowOrder, objective: Objective, dead: int, lr: float = 1e-3) -> SaeTrainer:
     """A trainer with `dead` features that AuxK works on at every step."""
-    config = TrainerConfig(D_SAE, objective, Schedule(1e-3, 1_000_000, 10), NEVER if dead else 10_000_000)
+    config = TrainerConfig(D_SAE, objective, Schedule(lr, 1_000_000, 10), NEVER if dead else 10_000_000)
     trainer = SaeTrainer.fresh(config, reader.gather(next(order.epoch(0))), seed=0)
     trainer.rows_since_fired[:dead] = 2 * NEVER
     trainer.weights.b_enc[:dead] = -100.0
+    return trainer
+
+
+def make_sparse_trainer(reader: HookReader, order: RowOrder, objective: Objective) -> SaeTrainer:
+    """A trainer of which `LOW_L0` features fire in a row, and go on doing so."""
+    trainer = make_trainer(reader, order, objective, 0, lr=0.0)
+    weights, rows = trainer.weights, reader.gather(next(order.epoch(0)), SCALE)[:512]
+    pre = torch.addmm(weights.b_enc, rows, weights.enc.t()).flatten()
+    level = pre.kthvalue(len(pre) - LOW_L0 * len(rows)).values
+    if LOG_THRESHOLD in trainer.model.extra:
+        trainer.model.extra[LOG_THRESHOLD].copy_(level.log())
+    else:
+        weights.b_enc.sub_(level)
     return trainer
 
 
@@ -83,13 +99,16 @@ def five_matmuls() -> Callable[[], None]:
     return run
 
 
-def cases(options: argparse.Namespace) -> Iterator[tuple[str, Objective, int]]:
-    """Name, objective and dead features of what is measured."""
+def cases(options: argparse.Namespace, reader: HookReader, order: RowOrder) -> Iterator[tuple[str, SaeTrainer]]:
+    """Name and trainer of what is measured."""
     for name in options.only or OBJECTIVES:
-        yield f"{name}, fp32", objective_of(name), 0
+        objective = objective_of(name)
+        yield f"{name}, fp32", make_trainer(reader, order, objective, 0)
         if name == "topk":
-            yield f"{name}, fp32, AuxK on {options.dead} dead", objective_of(name), options.dead
-            yield f"{name}, bf16 encode", objective_of(name, torch.bfloat16), 0
+            yield f"{name}, fp32, AuxK on {options.dead} dead", make_trainer(reader, order, objective, options.dead)
+            yield f"{name}, bf16 encode", make_trainer(reader, order, objective_of(name, torch.bfloat16), 0)
+        if name in ("relu", "jumprelu"):
+            yield f"{name}, fp32, L0 of {LOW_L0}", make_sparse_trainer(reader, order, objective)
 
 
 def step_of(trainer: SaeTrainer, reader: HookReader, order: RowOrder) -> Callable[[], None]:
@@ -97,7 +116,7 @@ def step_of(trainer: SaeTrainer, reader: HookReader, order: RowOrder) -> Callabl
     batches = iter([indices for epoch in range(200) for indices in order.epoch(epoch)])
 
     def run() -> None:
-        trainer.step(reader.gather(next(batches), 2.0))
+        trainer.step(reader.gather(next(batches), SCALE))
 
     return run
 
@@ -127,8 +146,8 @@ def main() -> None:
         make_store(store := Path(folder) / "store")
         reader, order = open_reader(store), RowOrder(ROWS, BATCH, seed=0)
         runs = {"five bare matmuls": five_matmuls()}
-        for name, objective, dead in cases(options):
-            runs[name] = step_of(make_trainer(reader, order, objective, dead), reader, order)
+        for name, trainer in cases(options, reader, order):
+            runs[name] = step_of(trainer, reader, order)
         medians = measure(runs, options.steps)
     bare = medians["five bare matmuls"]
     print(

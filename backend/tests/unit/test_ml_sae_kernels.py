@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headway.ml.sae.jumprelu import places
 from headway.ml.sae.largest import largest
+from headway.ml.sae.places import places
 from headway.ml.sae.sparse import is_fast
 
 

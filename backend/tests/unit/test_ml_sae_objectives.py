@@ -149,9 +149,12 @@ CASES: dict[str, tuple[Objective, Reference]] = {
 }
 
 
+@pytest.mark.parametrize("way", ["dense", "by entries"])
 @pytest.mark.parametrize("block_rows", [7, 1000])
 @pytest.mark.parametrize("name", CASES)
-def test_loss_and_gradients_are_those_of_the_paper(name, block_rows, monkeypatch):
+def test_loss_and_gradients_are_those_of_the_paper(name, block_rows, way, monkeypatch):
+    monkeypatch.setattr("headway.ml.sae.dense.SPARSE_SHARE", float(way == "by entries"))
+    monkeypatch.setattr("headway.ml.sae.dense.CACHED_ELEMENTS", 3 * D_SAE)
     monkeypatch.setattr("headway.ml.sae.sparse.ENCODE_BLOCK_ELEMENTS", 1)
     monkeypatch.setattr("headway.ml.sae.dense.DENSE_BLOCK_ELEMENTS", 1)
     monkeypatch.setattr("headway.ml.sae.sparse.LEAST_BLOCK_ROWS", block_rows)
@@ -172,6 +175,20 @@ def test_loss_and_gradients_are_those_of_the_paper(name, block_rows, monkeypatch
         scale = theirs.abs().max().item()
         assert scale > 0, key
         torch.testing.assert_close(mine, theirs, rtol=0, atol=1e-10 * scale, msg=lambda text, key=key: f"{key}: {text}")
+
+
+@pytest.mark.parametrize("name", ["relu, free decoder", "jumprelu"])
+def test_a_step_in_which_nothing_fires_moves_no_encoder(name):
+    objective, rows = CASES[name][0], normal(6, BATCH, D_IN)
+    silent = model(objective)
+    silent.weights.b_enc.fill_(-1e6)
+    if silent.extra:
+        silent.extra["log_threshold"].fill_(0.5)  # 0 is far from the threshold
+    result = objective.step(silent, rows, rows, torch.empty(0, dtype=torch.int64), step_number=10)
+    assert result.firings == 0
+    assert not result.fired.any()
+    assert not result.gradients.enc.any()
+    torch.testing.assert_close(result.loss, squares(rows - silent.weights.b_dec))
 
 
 @pytest.mark.parametrize("name", ["relu, free decoder", "relu, unit decoder", "jumprelu", "gated", "transcoder"])

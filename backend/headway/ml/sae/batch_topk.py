@@ -11,6 +11,8 @@ same codes, and the sum of the squared errors of nested dictionaries, each of th
 
 The k·batch largest are found without sorting them all: a sample of rows gives a bound that lies safely below, one
 pass takes what is above it, and only those (half as many again as are wanted) are searched for the exact threshold.
+A histogram over all codes would be a second pass, and its threshold right to a bin only. Where the sample misled and
+too few lie above its bound, the pass is taken again from 0: slower, and as exact.
 """
 
 from __future__ import annotations

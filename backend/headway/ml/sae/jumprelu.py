@@ -22,10 +22,10 @@ from torch import Tensor
 
 from headway.ml.sae.dense import Codes, dense_codes, dense_step
 from headway.ml.sae.objective import Model, Reconstruction, StepResult, ramp
+from headway.ml.sae.places import places
 from headway.ml.sae.weights import BiasInit, Weights, initial_weights
 
 LOG_THRESHOLD = "log_threshold"
-WORD = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,35 +65,35 @@ class _Jump:
     def __init__(self, threshold: Tensor, bandwidth: float, price: float) -> None:
         self._threshold, self._bandwidth, self._price = threshold, bandwidth, price
         self.price = torch.zeros_like(threshold)  # of a code; that of a firing has no gradient but the threshold's
-        self._near = threshold.new_empty(0, dtype=torch.int64)
         self._slopes, self._counts = torch.zeros_like(threshold), torch.zeros_like(threshold)
-        # π = ReLU(pre) is within ε/2 of θ where pre lies between these; any pre below 0 is where 0 is.
+        # Where 0 is near θ, so is every pre-activation below it, for π = ReLU(pre).
         below = threshold - bandwidth / 2
-        self._low, self._high = below.masked_fill(below < 0, -math.inf), threshold + bandwidth / 2
+        self.floor = below.masked_fill(below < 0, -math.inf)
 
     def forward(self, pre: Tensor) -> Tensor:
-        self._near = places((pre > self._low).logical_and_(pre < self._high))
-        return torch.where(pre > self._threshold, pre, 0)
+        above = pre.relu_() - self._threshold
+        torch.ops.aten.threshold_backward.grad_input(pre, above, 0, grad_input=pre)
+        return places(above.abs_() < self._bandwidth / 2)
 
-    def backward(self, codes: Tensor, d_codes: Tensor) -> Tensor:
-        features = self._near % codes.shape[1]
-        self._slopes.index_add_(0, features, d_codes.flatten()[self._near])
-        self._counts.add_(torch.bincount(features, minlength=codes.shape[1]))
-        return torch.ops.aten.threshold_backward.grad_input(d_codes, codes, 0, grad_input=d_codes)
+    def backward(self, codes: Tensor, d_codes: Tensor, kept: Tensor | None) -> None:
+        if kept is not None:
+            self._move(kept % codes.shape[1], d_codes.flatten()[kept])
+        torch.ops.aten.threshold_backward.grad_input(d_codes, codes, 0, grad_input=d_codes)
+
+    def forward_some(self, pre: Tensor, features: Tensor) -> Tensor:
+        return pre.where(pre > self._threshold[features], 0)
+
+    def backward_some(self, pre: Tensor, features: Tensor, d_codes: Tensor) -> Tensor:
+        above = pre.relu() - self._threshold[features]
+        near = (above.abs() < self._bandwidth / 2).nonzero().squeeze(1)
+        self._move(features[near], d_codes[near])
+        return d_codes.where(above > 0, 0)
+
+    def _move(self, features: Tensor, d_codes: Tensor) -> None:
+        """Count entries near their thresholds, and what their codes' gradients come to."""
+        self._slopes.index_add_(0, features, d_codes)
+        self._counts.add_(torch.bincount(features, minlength=len(self._counts)))
 
     def finish(self, codes: Codes, weights: Weights, gradients: Weights) -> tuple[Tensor, dict[str, Tensor]]:
         by_threshold = (self._threshold * self._slopes + self._price * self._counts) / -self._bandwidth
-        return codes.firings.to(by_threshold.dtype) * self._price, {LOG_THRESHOLD: by_threshold * self._threshold}
-
-
-def places(mask: Tensor) -> Tensor:
-    """Where a mask of any shape is true, counted through all of it, rising.
-
-    Eight at a time first: where few are true, most of the looking is done on an eighth of the elements.
-    """
-    flat = mask.flatten()
-    if flat.numel() % WORD or flat.is_cuda:
-        return flat.nonzero().squeeze(1)
-    words = flat.view(torch.int64).nonzero().squeeze(1)
-    found = flat.view(-1, WORD)[words].nonzero()
-    return words[found[:, 0]] * WORD + found[:, 1]
+        return codes.firings.sum().to(by_threshold.dtype) * self._price, {LOG_THRESHOLD: by_threshold * self._threshold}

@@ -81,12 +81,19 @@ class _ReluL1:
 
     def __init__(self, price: Tensor, *, free: bool) -> None:
         self.price, self._free = price, free
+        self.floor = torch.zeros_like(price)
 
-    def forward(self, pre: Tensor) -> Tensor:
-        return pre.relu_()
+    def forward(self, pre: Tensor) -> None:
+        pre.relu_()
 
-    def backward(self, codes: Tensor, d_codes: Tensor) -> Tensor:
-        return torch.ops.aten.threshold_backward.grad_input(d_codes, codes, 0, grad_input=d_codes)
+    def backward(self, codes: Tensor, d_codes: Tensor, kept: Tensor | None) -> None:
+        torch.ops.aten.threshold_backward.grad_input(d_codes, codes, 0, grad_input=d_codes)
+
+    def forward_some(self, pre: Tensor, features: Tensor) -> Tensor:
+        return pre  # all are above 0, or they would not be among the few
+
+    def backward_some(self, pre: Tensor, features: Tensor, d_codes: Tensor) -> Tensor:
+        return d_codes
 
     def finish(self, codes: Codes, weights: Weights, gradients: Weights) -> tuple[Tensor, dict[str, Tensor]]:
         penalty = codes.sums * self.price

@@ -112,16 +112,37 @@ def sparse_gradients(
 def _group_gradients(
     gradients: Weights, dec: Tensor, inputs: Tensor, upstream: Tensor, entries: Entries, first: int, end: int
 ) -> None:
-    per_value = torch.ops.aten._embedding_bag_per_sample_weights_backward(
+    per_value = value_gradients(upstream, dec, entries).mul_(entries.values > 0)
+    found = weight_gradients(inputs, upstream, entries, per_value, end - first)
+    gradients.dec[first:end], gradients.enc[first:end], gradients.b_enc[first:end] = found.dec, found.enc, found.b_enc
+
+
+def value_gradients(upstream: Tensor, dec: Tensor, entries: Entries) -> Tensor:
+    """The gradient of each value, [n], from what the decoded rows get, [batch, d_out]."""
+    return torch.ops.aten._embedding_bag_per_sample_weights_backward(
         upstream, dec, entries.features, entries.starts, entries.rows, 0
-    ).mul_(entries.values > 0)
+    )
+
+
+class ByFeature(NamedTuple):
+    """Gradients of all weights that features have: [d_sae, d_in], [d_sae], [d_sae, d_out]."""
+
+    enc: Tensor
+    b_enc: Tensor
+    dec: Tensor
+
+
+def weight_gradients(inputs: Tensor, upstream: Tensor, entries: Entries, per_value: Tensor, d_sae: int) -> ByFeature:
+    """From what was encoded, what the decoded rows get and what each pre-activation gets, `per_value` [n]."""
     # Stable, so that equal inputs give equal sums bit for bit on every run.
     features, order = entries.features.sort(stable=True)
-    rows, starts = entries.rows[order], _starts(features, end - first)
+    rows, starts = entries.rows[order], _starts(features, d_sae)
     per_value = per_value[order]
-    gradients.dec[first:end] = _segment_sums(upstream, rows, starts, entries.values[order])
-    gradients.enc[first:end] = _segment_sums(inputs, rows, starts, per_value)
-    gradients.b_enc[first:end] = torch.zeros_like(gradients.b_enc[first:end]).index_add_(0, features, per_value)
+    return ByFeature(
+        _segment_sums(inputs, rows, starts, per_value),
+        per_value.new_zeros(d_sae).index_add_(0, features, per_value),
+        _segment_sums(upstream, rows, starts, entries.values[order]),
+    )
 
 
 def _segment_sums(vectors: Tensor, rows: Tensor, starts: Tensor, factors: Tensor) -> Tensor:

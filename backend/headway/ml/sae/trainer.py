@@ -123,7 +123,7 @@ class SaeTrainer:
         if self.config.objective.unit_decoder:
             along = (result.gradients.dec * self.weights.dec).sum(1, keepdim=True)
             result.gradients.dec.addcmul_(self.weights.dec, along, value=-1)
-        norm = math.sqrt(sum(gradient.square().sum().item() for gradient in gradients))
+        norm = math.hypot(*(torch.linalg.vector_norm(gradient).item() for gradient in gradients))
         if math.isfinite(norm) and norm > self.config.clip_norm > 0:
             for gradient in gradients:
                 gradient.mul_(self.config.clip_norm / norm)
