@@ -199,6 +199,12 @@ def test_cancelled_training_ends_after_the_step_without_evaluation_or_checkpoint
     assert checkpoints(ran) == []
 
 
+def test_a_cancel_does_not_wait_for_all_batches_of_a_step(job: Job) -> None:
+    ran = job.run(lambda _: train(job, call=job.control.cancel, gradient_accumulation_steps=5))
+    assert ran.result["outcome"] == "cancel"
+    assert "loss" not in ran.metrics
+
+
 def test_checkpoints_of_the_trainer_become_the_jobs_and_the_best_is_marked(job: Job) -> None:
     ran = job.run(
         lambda _: train(

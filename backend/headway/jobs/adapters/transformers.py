@@ -23,8 +23,8 @@ class JobCallback(TrainerCallback):
     An evaluation during the training is a round of `evaluation_phase`, which the kind must declare (`evaluation_sets`
     of them each time, where `eval_dataset` is a dictionary of so many). Every checkpoint that the trainer saves is
     copied into one of the job: go on with `trainer.train(resume_from_checkpoint=...)` at `job.resume.path`. Asked to
-    pause, the trainer makes an evaluation that is due, saves and ends after its step; asked to cancel, it ends. Either
-    way `train` raises JobStopped.
+    pause, the trainer makes an evaluation that is due, saves and ends after its step; asked to cancel, it ends after
+    the batch. Either way `train` raises JobStopped.
     """
 
     def __init__(self, job: JobContext, *, evaluation_phase: str = "evaluating", evaluation_sets: int = 1) -> None:
@@ -53,9 +53,11 @@ class JobCallback(TrainerCallback):
     def on_substep_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """One batch of several that make a step."""
+        """One batch of several that make a step; a cancel need not wait for the others."""
         self._accumulated += 1
         self._move(state)
+        if self._job.should_stop() == "cancel":
+            self._job.stop()
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Count the step; end here when the job is asked to; before a pause what is due is done."""
