@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, insert, text
 
 from headway.storage import tables
-from headway.storage.rows import Row, many, one
+from headway.storage.rows import Row, fetch, many, one
 
 HISTORY_POINTS = 1000
 
@@ -122,7 +122,7 @@ def thin_history(connection: Connection, job_id: str) -> None:
 
 def read_history(connection: Connection, job_id: str) -> list[Row]:
     """The points of progress in order; at most HISTORY_POINTS and the phase changes."""
-    return many(connection.execute(_HISTORY, {"job_id": job_id}))
+    return fetch(connection, _HISTORY, {"job_id": job_id})
 
 
 def add_checkpoints(connection: Connection, rows: Sequence[Mapping[str, Any]]) -> None:
