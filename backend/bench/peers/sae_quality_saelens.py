@@ -1,4 +1,4 @@
-"""One SAE trained by SAELens for `sae_quality.py`: THREADS ROWS BATCH STEPS ARCHITECTURE D_SAE SEED FOLDER."""
+"""One SAE trained by SAELens for `sae_quality.py`: THREADS ROWS BATCH STEPS ARCHITECTURE D_SAE SEED LR FOLDER."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from sae_lens.training.sae_trainer import SAETrainer
 sys.path[:0] = [str(Path(__file__).parents[1])]
 from peers.sae_turns import D_IN, K, rows_from
 
-DEAD_AFTER_ROWS, LR, WARM_UP_STEPS, DECAY = 50_000, 1e-3, 20, 0.2
-threads, path, batch, steps, architecture, d_sae, seed, folder = sys.argv[1:]
+DEAD_AFTER_ROWS, WARM_UP_STEPS, DECAY = 50_000, 20, 0.2
+threads, path, batch, steps, architecture, d_sae, seed, lr, folder = sys.argv[1:]
 torch.set_num_threads(int(threads))
 torch.manual_seed(int(seed))
 common = {"d_in": D_IN, "d_sae": int(d_sae), "dtype": "float32", "device": "cpu", "k": K}
@@ -28,7 +28,7 @@ sae = {
 config = SAETrainerConfig(
     int(batch) * int(steps),
     int(batch),
-    lr=LR,
+    lr=float(lr),
     lr_end=0.0,
     lr_warm_up_steps=WARM_UP_STEPS,
     lr_decay_steps=round(DECAY * int(steps)),
