@@ -27,7 +27,7 @@ from tests.tiny_models import some_text, tiny_bert, tiny_llama
 
 Report = Callable[[str, str, str, str], None]
 KILLS = 20
-DEADLINE_SECONDS = 120
+DEADLINE_SECONDS = 600
 STEPS_PER_EPOCH = 28
 SAE_STEPS = 30 * STEPS_PER_EPOCH
 EXTRACT = {"layers": [0, 2], "batch_tokens": 64, "checkpoint_every_seconds": 0}

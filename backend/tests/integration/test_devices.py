@@ -203,12 +203,11 @@ def test_job_of_a_queue_that_nobody_serves_says_so(installation: Installation) -
 
 
 def test_worker_gives_its_gpus_one_by_one_and_the_process_sees_its_own(installation: Installation) -> None:
-    installation.start_worker("cpu", HEADWAY_GPUS="0=1000,1=1000", HEADWAY_SLOTS="cpu=3", HEADWAY_HOST_NAME="real")
-    wait_until(lambda: installation.query("SELECT gpus FROM workers WHERE host = 'real'"), what="the worker")
     long = {"steps": 100_000, "step_seconds": 0.01}
     jobs = [installation.submit(config=long) for _ in range(3)]
-    installation.query("UPDATE jobs SET state = 'paused' WHERE id = ANY(%s)", jobs)
-    installation.query("UPDATE jobs SET resources = resources || '{\"gpus\": 1}', state = 'queued'")
+    installation.query("UPDATE jobs SET resources = resources || '{\"gpus\": 1}'")
+    gpus = {"HEADWAY_GPUS": "0=1000,1=1000", "HEADWAY_SLOTS": "cpu=3", "HEADWAY_HOST_NAME": "real"}
+    worker = installation.start_worker("cpu", **gpus)
     wait_until(lambda: sum(installation.job(job).state == "running" for job in jobs) == 2, what="two of three at work")
     running = [job for job in jobs if installation.job(job).state == "running"]
     seen: set[str] = set()
@@ -228,6 +227,7 @@ def test_worker_gives_its_gpus_one_by_one_and_the_process_sees_its_own(installat
         cancel_job(installation.engine, installation.runtime.signals, job)
     installation.wait_until_idle()
     assert installation.query("SELECT * FROM device_leases") == []
+    installation.kill_worker(worker)  # it would look into the queue of the next test
 
 
 def test_operations_tell_who_has_which_gpu_and_how_long_queues_make_wait(installation: Installation) -> None:
