@@ -83,7 +83,7 @@ bench-sae: .venv-bench-sae/.installed
 	@touch $@
 
 chaos: setup
-	@exec $(BIN)/pytest -m chaos backend/tests
+	@$(BIN)/pytest backend/tests/chaos && $(BIN)/pytest -m chaos backend/headway/jobs/kinds
 
 clean:
 	rm -rf .venv .cache build backend/headway.egg-info frontend/node_modules frontend/dist
