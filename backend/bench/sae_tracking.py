@@ -42,6 +42,7 @@ class CheckpointTime:
             self.seconds += time.perf_counter() - began
             self.left += keeper._last != before
 
+        # pyright: a method is replaced, for the length of this program, by itself with a clock around it
         Keeper.heed = timed  # type: ignore[method-assign]
 
 

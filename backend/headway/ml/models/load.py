@@ -14,7 +14,8 @@ from transformers.utils import logging as transformers_logging
 from headway.errors import FieldProblem, InvalidInputError
 from headway.ml.models.folder import LOAD_ERRORS, check_asks_no_code, check_model_folder, config_of, load_options
 
-# The job's own progress says it. The bar over a GGUF's tensors heeds no switch of transformers'.
+# The job's own progress says it. The bar over a GGUF's tensors heeds no switch of transformers', so its class
+# gives way to a maker of silent ones, which pyright cannot take for a class.
 transformers_logging.disable_progress_bar()
 modeling_gguf_pytorch_utils.tqdm = partial(tqdm, disable=True)  # type: ignore[assignment]
 
