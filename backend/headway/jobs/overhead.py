@@ -66,7 +66,7 @@ class Overhead:
     def __init__(self, scratch: Teller, now: float) -> None:
         self._scratch = scratch
         self._probes: list[Costs] = []
-        self._at, self._told = now, Told(0, 0, 0)
+        self._marks = [(now, Told(0, 0, 0))]  # when was reported, and what had been told: the last two times
         self._reported: dict[str, float] = {}
 
     def probe(self) -> None:
@@ -91,13 +91,17 @@ class Overhead:
         return Costs(*(median(values) for values in zip(*self._probes, strict=True)))
 
     def report(self, told: Told, now: float, *, last: bool = False) -> dict[str, float] | None:
-        """The payload of an OVERHEAD event if one is due (or could be the last) and says something new."""
-        seconds = now - self._at
+        """The payload of an OVERHEAD event if one is due (or could be the last) and says something new.
+
+        The last looks back over the time of the one before too: what is left since may be too short to say anything.
+        """
+        at, already = self._marks[0 if last else -1]
+        seconds = now - at
         if not self._probes or seconds <= 0 or (seconds < REPORT_SECONDS and not last):
             return None
-        since = Told(*(new - old for new, old in zip(told, self._told, strict=True)))
+        since = Told(*(new - old for new, old in zip(told, already, strict=True)))
         call_us, all_us = self.costs.of(since, seconds)
-        self._at, self._told = now, told
+        self._marks = [self._marks[-1], (now, told)]
         payload = {
             "us_per_call": round(call_us, 2),
             "percent_of_step": min(100.0, float(f"{all_us / seconds / 1e4:.2g}")),

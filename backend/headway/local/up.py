@@ -8,12 +8,12 @@ import os
 import shutil
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import psutil
 
@@ -43,6 +43,17 @@ _STOP_MARGIN_SECONDS = 15.0
 Say = Callable[[str], None]
 
 
+class Interrupts:
+    """Raises KeyboardInterrupt for a signal, and remembers it: raised in a finalizer it would be lost."""
+
+    come = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        self.come = True
+        raise KeyboardInterrupt
+
+
 @dataclass(frozen=True, slots=True)
 class Installation:
     """What `started` gives: how to reach it, and its process manager."""
@@ -51,12 +62,15 @@ class Installation:
     manager: Manager
     data_dir: Path
     say: Say
+    interrupts: Interrupts
 
     def watch(self) -> None:
         """Stay until interrupted; tell of programs that end. Raises LocalServiceError if the manager itself ended."""
         troubled: set[str] = set()
-        pause = threading.Event()
-        while not pause.wait(_LOOK_SECONDS):
+        while True:
+            time.sleep(_LOOK_SECONDS)
+            if self.interrupts.come:
+                raise KeyboardInterrupt
             if not self.manager.alive:
                 raise LocalServiceError(f"The process manager ended: see {log_file(self.data_dir, 'supervisord')}.")
             self.manager.reap_orphans()
@@ -76,7 +90,7 @@ def started(settings: Settings, say: Say, programs: list[Program] | None = None)
     data_dir = settings.headway_data_dir
     grace = settings.headway_stop_grace_seconds
     prepare_data_dir(data_dir, service_account() if settings.headway_database_url is None else None)
-    with _interruptible(), locked(data_dir):
+    with _interruptible() as interrupts, locked(data_dir):
         port = _require_port(settings, patience=_PORT_SECONDS if _end_previous(data_dir, say) else 0)
         embedded, database_url, redis_url = _services(settings, data_dir)
         token = ensure_token(settings)
@@ -89,7 +103,7 @@ def started(settings: Settings, say: Say, programs: list[Program] | None = None)
         with described(data_dir, running):
             manager = Manager(config, control, environment)
             try:
-                installation = Installation(running, manager, data_dir, say)
+                installation = Installation(running, manager, data_dir, say, interrupts)
                 say(f"Dashboard: {running.dashboard}")
                 _bring_up(installation, [program.name for program in table if program.serves])
                 yield installation
@@ -197,14 +211,15 @@ def _tail(log: Path, lines: int = 15) -> str:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def _interruptible() -> Iterator[Interrupts]:
     """Let SIGINT, SIGTERM and SIGHUP raise KeyboardInterrupt, also where a shell started us in the background."""
     names = [signal.SIGINT, signal.SIGTERM]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup it stays ignored
         names.append(signal.SIGHUP)
-    before = {name: signal.signal(name, signal.default_int_handler) for name in names}
+    interrupts = Interrupts()
+    before = {name: signal.signal(name, interrupts) for name in names}
     try:
-        yield
+        yield interrupts
     finally:
         for name, handler in before.items():
             signal.signal(name, handler)

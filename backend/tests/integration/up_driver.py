@@ -40,13 +40,26 @@ def worker(*, stubborn: bool) -> None:
     job.wait()
 
 
+class Loses:
+    """Its finalizer is interrupted, and what is raised in a finalizer goes nowhere."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
+    if line.startswith("Ready") and "LOSE_AN_INTERRUPT" in os.environ:
+        Loses()
+
+
 def up(worker_role: str) -> int:
     programs = [
         Program("api", [sys.executable, __file__, "api"], serves=True),
         Program("worker-jobs", [sys.executable, __file__, worker_role], stop_seconds=60),
     ]
     try:
-        with started(load_settings(), lambda line: print(line, flush=True), programs) as installation:
+        with started(load_settings(), say, programs) as installation:
             installation.watch()
     except KeyboardInterrupt:
         return 0

@@ -60,7 +60,7 @@ def test_report_is_the_share_of_the_time_since_the_last(overhead: Overhead, monk
     assert overhead.report(Told(1000, 100, 30_000), 30.0) is None, "it says nothing new"
     last = overhead.report(Told(1500, 100, 30_000), 31.0, last=True)
     assert last
-    assert (last["calls"], last["percent_of_step"]) == (1500, 0.1)
+    assert (last["calls"], last["percent_of_step"]) == (1500, 0.0091), "of the 11 s since the report before the last one"
     often = overhead.report(Told(121_500, 100, 30_000), 41.0)
     assert often
     assert (often["us_per_call"], often["percent_of_step"]) == (1.0, 1.2), "calls in a tight loop cost less"
@@ -92,3 +92,14 @@ def test_job_that_tells_nothing_reports_nothing_and_leaves_no_thread(tmp_path: P
     ran = job.run(lambda _: None)
     assert ran.of(EventKind.OVERHEAD) == []
     assert "headway-reporter" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_last_report_right_after_another_is_not_of_the_moment_in_between(
+    overhead: Overhead, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    overhead.probe()
+    monkeypatch.setattr(Overhead, "costs", Costs(call=2.0, warm_call=1.0, loop=5.0, item=0.1))
+    assert overhead.report(Told(1000, 0, 0), 10.0)
+    last = overhead.report(Told(1001, 0, 0), 10.5, last=True)
+    assert last
+    assert (last["calls"], last["percent_of_step"]) == (1001, 0.019)
