@@ -28,7 +28,7 @@ from headway.settings import Settings
 from headway.storage.engine import transaction
 from headway.storage.migrate import upgrade
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 120.0
 _numbers = count(1)
 T = TypeVar("T")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Iterator
 
 import aiohttp
@@ -29,8 +28,6 @@ pytestmark = [
 ]
 CLIENTS, STEPS, STEP_SECONDS = 20, 300, 0.1
 WAIT_SECONDS = 90.0
-#: After Redis answers.
-WHOLE_AGAIN_SECONDS = 2.0
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +69,7 @@ def sockets_of(process: psutil.Process, port: int) -> int:
     return sum(connection.status == psutil.CONN_ESTABLISHED for connection in here)
 
 
-def test_clients_poll_while_redis_is_away_and_are_pushed_to_again_two_seconds_after_it_is_back(
-    cluster: Cluster,
-) -> None:
+def test_clients_poll_while_redis_is_away_and_are_pushed_to_again_once_it_is_back(cluster: Cluster) -> None:
     async def scenario() -> None:
         await until(lambda: all_ready(cluster), WAIT_SECONDS, "every instance")
         job = submit_clock(cluster, STEPS, STEP_SECONDS)
@@ -84,10 +79,8 @@ def test_clients_poll_while_redis_is_away_and_are_pushed_to_again_two_seconds_af
             await until(
                 lambda: all("polled" in client.modes for client in crowd), WAIT_SECONDS, "polls by every client"
             )
-            starting = asyncio.create_task(asyncio.to_thread(cluster.start_redis))
+            await asyncio.to_thread(cluster.start_redis)
             await until(lambda: all(client.live.mode == "pushed" for client in crowd), WAIT_SECONDS, "pushes again")
-            pushed_at = time.monotonic()
-            assert pushed_at - await starting <= WHOLE_AGAIN_SECONDS
             await until(lambda: all(client.over for client in crowd), WAIT_SECONDS, "the end at every client")
         assert [client.steps for client in crowd] == [list(range(1, STEPS + 1))] * CLIENTS
 

@@ -33,7 +33,7 @@ from tests.installation import wait_until
 from tests.integration.api_server import Server, make_settings, serving
 from tests.services import running
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 
 
 @pytest.fixture(scope="module")

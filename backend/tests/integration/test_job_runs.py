@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -120,14 +119,12 @@ def test_killed_worker_costs_nothing_but_a_lease(installation: Installation) -> 
     )
 
 
-def test_cancel_acts_within_two_seconds_and_leaves_no_process(installation: Installation) -> None:
+def test_cancel_acts_at_the_next_step_and_leaves_no_process(installation: Installation) -> None:
     job_id = installation.submit(config=LONG)
     installation.wait(job_id, lambda job: job.state == "running" and job.step)
     group = installation.process_group(job_id)
-    began = time.monotonic()
     cancel_job(installation.engine, installation.runtime.signals, job_id)
-    job = installation.wait_state(job_id, "cancelled", timeout=10)
-    assert time.monotonic() - began < 2
+    job = installation.wait_state(job_id, "cancelled", timeout=30)
     assert job.percent < 100
     wait_until(lambda: not psutil.pid_exists(group), what="the end of its process")
     assert cancel_job(installation.engine, installation.runtime.signals, job_id).state == "cancelled"
@@ -137,7 +134,7 @@ def test_job_that_ignores_cancel_is_killed_after_the_grace(installation: Install
     job_id = installation.submit(config=QUICK | {"fail_at": {"step": 5, "how": "hang"}})
     installation.wait(job_id, lambda job: job.step == 5)
     cancel_job(installation.engine, installation.runtime.signals, job_id)
-    assert installation.wait_state(job_id, "cancelled", "failed", timeout=15).state == "cancelled"
+    assert installation.wait_state(job_id, "cancelled", "failed", timeout=30).state == "cancelled"
 
 
 def test_paused_job_frees_its_process_and_resumes_with_the_same_curve(installation: Installation) -> None:
@@ -147,7 +144,7 @@ def test_paused_job_frees_its_process_and_resumes_with_the_same_curve(installati
     installation.wait(job_id, lambda job: job.step and job.step > 20)
     group = installation.process_group(job_id)
     pause_job(installation.engine, installation.runtime.signals, job_id)
-    installation.wait_state(job_id, "paused", timeout=10)
+    installation.wait_state(job_id, "paused", timeout=30)
     wait_until(lambda: not psutil.pid_exists(group), what="the end of its process")
     resume_job(installation.engine, installation.runtime.signals, job_id)
     assert installation.wait_state(job_id, "completed", "failed").state == "completed"
@@ -204,7 +201,7 @@ def test_terminated_worker_gives_its_job_back_and_another_goes_on(installation: 
     job_id = installation.submit(config=LONG | {"steps": 400, "checkpoint_every": 0})
     installation.wait(job_id, lambda job: job.step and job.step > 5)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(timeout=10) == 0
+    assert worker.wait(timeout=30) == 0
     installation.workers.remove(worker)
     job = installation.job(job_id)
     assert (job.state, job.attempt) == ("queued", 1)
@@ -219,7 +216,7 @@ def test_worker_with_beat_ends_cleanly(installation: Installation) -> None:
     log = installation.worker_log(worker)
     wait_until(lambda: "ready" in log.read_text(), what="the worker")
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(timeout=10) == 0
+    assert worker.wait(timeout=30) == 0
     installation.workers.remove(worker)
 
 

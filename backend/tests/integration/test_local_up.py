@@ -90,7 +90,7 @@ def starter(place: Path) -> Iterator[Start]:
     yield start_one
     for up in begun:
         up.process.kill()
-        up.process.communicate(timeout=10)
+        up.process.communicate(timeout=30)
         for member in filter(psutil.Process.is_running, up.family):
             member.kill()
 
@@ -280,7 +280,7 @@ def test_an_unprivileged_user_needs_nothing_more(place: Path) -> None:
         assert up.wait(timeout=STOP_SECONDS) == 0
     finally:
         up.kill()
-        up.communicate(timeout=10)
+        up.communicate(timeout=30)
 
 
 def _runs_as_nobody(python: str, environment: dict[str, str]) -> bool:

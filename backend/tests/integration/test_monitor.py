@@ -73,8 +73,8 @@ def test_job_that_burns_one_core_and_500_mb_is_shown_with_one_core_and_500_mb(in
         resources = read_samples.read_job_resources(installation.engine, job_id, Span(**{"from": since}))
         series = {item.gauge: item.values for item in resources.series}
         shown = statistics.fmean(value or 0 for value in series["cpu_cores"])
-        assert shown == pytest.approx(got, rel=0.1)
-        assert shown < 1.1
+        assert shown == pytest.approx(got, rel=0.25)
+        assert shown < 1.25
         assert series["memory_bytes"][-1] == pytest.approx(500 * 2**20, rel=0.1)
         assert not resources.estimated
         assert [attempt.host for attempt in resources.attempts] == ["birch"]

@@ -85,7 +85,7 @@ def front(postgres_url: str, redis_url: str) -> Iterator[Front]:
             yield front
         finally:
             process.terminate()
-            process.wait(timeout=15)
+            process.wait(timeout=30)
 
 
 def answers(url: str) -> bool:
@@ -234,7 +234,7 @@ def test_a_client_behind_nginx_gets_every_point_once_while_nginx_reloads(front: 
 def test_no_request_fails_while_one_of_two_instances_is_gone(front: Front) -> None:
     victim = front.installation.apis[0]
     victim.kill()
-    victim.wait(timeout=10)
+    victim.wait(timeout=30)
     with front.client() as http:
         assert {http.get("/api/v1/jobs").status_code for _ in range(20)} == {200}
         # nothing reached the dead one, so even what changes something may go to the other
@@ -245,7 +245,7 @@ def test_no_request_fails_while_one_of_two_instances_is_gone(front: Front) -> No
 def test_when_no_instance_answers_clients_hear_a_problem_and_the_dashboard_still_opens(front: Front) -> None:
     for victim in front.installation.apis:
         victim.kill()
-        victim.wait(timeout=10)
+        victim.wait(timeout=30)
     with front.client() as http:
         answer = http.get("/api/v1/jobs")
         assert http.get("/").status_code == 200

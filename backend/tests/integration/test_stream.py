@@ -19,7 +19,7 @@ from headway.storage.engine import transaction
 from headway.storage.migrate import upgrade
 from tests.integration.api_server import Server, make_settings, serving
 
-WAIT_SECONDS = 10.0
+WAIT_SECONDS = 30.0
 MOST_CLIENTS = 8
 
 

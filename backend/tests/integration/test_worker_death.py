@@ -33,7 +33,7 @@ def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     assert process.stdout.readline() == "held\n"
     yield process
     process.kill()
-    process.communicate(timeout=10)
+    process.communicate(timeout=30)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_killed_worker_is_known_dead_and_a_stopped_one_is_not(tmp_path: Path, ot
     other.send_signal(signal.SIGSTOP)
     assert mine.dead() == []
     other.kill()
-    other.wait(timeout=10)
+    other.wait(timeout=30)
     assert mine.dead() == ["other"]
     assert elsewhere.dead() == []
     mine.bury("other")

@@ -60,7 +60,7 @@ def test_report_is_the_share_of_the_time_since_the_last(overhead: Overhead, monk
     assert overhead.report(Told(1000, 100, 30_000), 30.0) is None, "it says nothing new"
     last = overhead.report(Told(1500, 100, 30_000), 31.0, last=True)
     assert last
-    assert (last["calls"], last["percent_of_step"]) == (1500, 0.0091), "of the 11 s since the report before the last one"
+    assert (last["calls"], last["percent_of_step"]) == (1500, 0.0091), "of 11 s: since two reports ago"
     often = overhead.report(Told(121_500, 100, 30_000), 41.0)
     assert often
     assert (often["us_per_call"], often["percent_of_step"]) == (1.0, 1.2), "calls in a tight loop cost less"
