@@ -16,7 +16,7 @@ import pytest
 from headway.local import postgres, valkey
 from headway.local.folders import prepare_data_dir
 from tests.acceptance.browser import KEEP_SCREENSHOTS, keep, needs_chromium, run_script
-from tests.acceptance.studies import study_with_sae
+from tests.acceptance.studies import STUDY
 from tests.feature_indexes import add_index
 from tests.installation import Installation, open_installation
 from tests.services import fresh_database, running
@@ -26,16 +26,17 @@ MID_TRAINING_PERCENT = 40.0
 TOKEN = "test-token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 SMALL = {"steps": 12, "step_seconds": 0.02, "inner": 2}
+LONG_TRAINING = {"epochs": 300, "d_sae": 1024, "batch_rows": 1024}
 ENDLESS = {"steps": 100_000, "step_seconds": 0.01, "inner": 2, "metrics": 3, "checkpoint_every": 40}
 
 
 @dataclass(frozen=True)
 class Site:
-    """An installation with an API, and the SAE that trains in it sooner or later."""
+    """An installation with an API, and the job whose activations an SAE can train on."""
 
     installation: Installation
     address: str
-    sae: str
+    activations: str
 
     def visit(self, script: str, **named: str) -> None:
         """Run a script of the browser against this installation."""
@@ -60,9 +61,9 @@ def site(postgres_url: str, redis_url: str) -> Iterator[Site]:
         opened.start_worker(HEADWAY_SLOTS="gpu=1,cpu=4,io=2")
         opened.start_worker("system", beat=True)
         address = opened.start_api()
-        # Its downloads and its tokens are made while the other tests are at the browser.
-        study = study_with_sae(epochs=300, d_sae=1024, batch_rows=1024)
-        answer = httpx.post(f"{address}/api/v1/studies", json=study, headers=BEARER)
+        # Its downloads, tokens and activations are made while the other tests are at the browser; the training waits.
+        *before, _ = STUDY["jobs"]
+        answer = httpx.post(f"{address}/api/v1/studies", json=STUDY | {"jobs": before}, headers=BEARER)
         assert answer.status_code == 201, answer.text
         yield Site(opened, address, answer.json()["jobs"][-1]["id"])
 
@@ -131,6 +132,8 @@ def test_curve_goes_on_after_a_kill_and_the_resumed_part_is_marked(site: Site, t
 
 def test_job_page_lives_while_a_real_sae_trains(site: Site, tmp_path: Path) -> None:
     wanted = MID_TRAINING_PERCENT if os.environ.get(KEEP_SCREENSHOTS) else 1.0
-    site.installation.wait(site.sae, lambda job: job.phase == "training" and job.percent > wanted, timeout=150)
-    site.visit("job_page", JOB_ID=site.sae, OUT_DIR=str(tmp_path))
+    config = STUDY["jobs"][-1]["config"] | {"activations": f"job:{site.activations}/activations"} | LONG_TRAINING
+    sae = site.installation.submit("sae.train", config)
+    site.installation.wait(sae, lambda job: job.phase == "training" and job.percent > wanted, timeout=150)
+    site.visit("job_page", JOB_ID=sae, OUT_DIR=str(tmp_path))
     keep(tmp_path, job_page="job-light", job_page_dark="job-dark", job_page_phone="job-phone")

@@ -48,7 +48,7 @@ def assert_storm_cost_nothing(installation: Installation, jobs: list[str], timeo
 
 
 def test_short_storm(installation: Installation) -> None:
-    jobs = [installation.submit(config=WORK) for _ in range(8)]
+    jobs = [installation.submit(config=WORK) for _ in range(5)]
     storm = Storm(installation, seed=1, every_seconds=(1.0, 2.0))
     with storm.raging():
         wait_until(lambda: sum(storm.killed.values()) >= 6, timeout=60, what="six kills")
