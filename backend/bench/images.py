@@ -25,8 +25,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageEnhance
 
+from headway.jobs.kinds.images_index.embedders import EfficientNetLite0
 from headway.jobs.kinds.images_index.sources import example_path
-from headway.ml.images.embedders import EfficientNetLite0
 from headway.spool.reader import SpoolReader
 from headway.spool.records import EventKind
 from tests.kind_runs import run_kind

@@ -8,9 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
+from headway.jobs.kinds.images_index.grouping import Floats, Groups, group, nearest
 from headway.jobs.kinds.images_index.results import Results, write_results
 from headway.jobs.kinds.images_index.session import Session
-from headway.ml.images.grouping import Floats, Groups, group, nearest
 
 STEPS = 5
 STOP_SECONDS = 0.1

@@ -13,13 +13,13 @@ from typing import NamedTuple, TypedDict
 
 import numpy as np
 
+from headway.jobs.kinds.images_index.embedders import Floats
+from headway.jobs.kinds.images_index.faces import cut_out
 from headway.jobs.kinds.images_index.pictures import decode, scaled_to, thumbnail
 from headway.jobs.kinds.images_index.prefetch import ahead
 from headway.jobs.kinds.images_index.session import Pace, Session, batches
 from headway.jobs.kinds.images_index.sources import UnreadableError
 from headway.jobs.kinds.images_index.work import FaceRow
-from headway.ml.images.embedders import Floats
-from headway.ml.images.faces import cut_out
 
 FACE_THUMB_SIDE = 112
 

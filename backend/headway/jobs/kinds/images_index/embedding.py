@@ -11,12 +11,12 @@ from functools import partial
 
 import numpy as np
 
+from headway.jobs.kinds.images_index.embedders import Floats
 from headway.jobs.kinds.images_index.pictures import THUMB_SIDE, decode, thumbnail
 from headway.jobs.kinds.images_index.prefetch import ahead
 from headway.jobs.kinds.images_index.session import Pace, Session, batches
 from headway.jobs.kinds.images_index.sources import UnreadableError
 from headway.jobs.kinds.images_index.work import PictureRow
-from headway.ml.images.embedders import Floats
 
 _HEAD = struct.Struct("<III")  # width, height, bytes of the vector
 

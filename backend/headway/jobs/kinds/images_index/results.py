@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from headway.jobs.kinds.images_index.embedders import Floats
+from headway.jobs.kinds.images_index.grouping import Groups
 from headway.jobs.kinds.images_index.session import Session
-from headway.ml.images.embedders import Floats
-from headway.ml.images.grouping import Groups
 
 A_PIECE = 200
 A_FOLDER = 1000

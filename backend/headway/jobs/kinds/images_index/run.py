@@ -13,13 +13,13 @@ from headway.jobs.kinds.images_index.cache import Cache
 from headway.jobs.kinds.images_index.clustering import cluster
 from headway.jobs.kinds.images_index.config import ImagesConfig
 from headway.jobs.kinds.images_index.detecting import find_faces
+from headway.jobs.kinds.images_index.embedders import Embedder, open_embedder
 from headway.jobs.kinds.images_index.embedding import embed_pictures
+from headway.jobs.kinds.images_index.faces import Detector, open_detector
 from headway.jobs.kinds.images_index.results import told
 from headway.jobs.kinds.images_index.session import Session, done_before
 from headway.jobs.kinds.images_index.sources import Limits, Source, example_path, open_source
 from headway.jobs.kinds.images_index.work import Work
-from headway.ml.images.embedders import Embedder, open_embedder
-from headway.ml.images.faces import Detector, open_detector
 
 
 def run(config: ImagesConfig, job: JobContext) -> None:

@@ -15,10 +15,10 @@ from headway.jobs.context import JobContext
 from headway.jobs.keeper import Keeper
 from headway.jobs.kinds.images_index.cache import Cache
 from headway.jobs.kinds.images_index.config import ImagesConfig, Phase
+from headway.jobs.kinds.images_index.embedders import Embedder
+from headway.jobs.kinds.images_index.faces import Detector
 from headway.jobs.kinds.images_index.sources import Source
 from headway.jobs.kinds.images_index.work import Work
-from headway.ml.images.embedders import Embedder
-from headway.ml.images.faces import Detector
 
 STATE_FILE = "done.json"
 ORDER: tuple[Phase, ...] = ("embedding", "face_detection", "clustering")

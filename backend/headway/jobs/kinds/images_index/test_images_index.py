@@ -318,7 +318,7 @@ def test_clip_of_a_local_folder_embeds_pictures_and_ranks_them_by_text(pictures:
     embedded = np.load(ran.outputs["index"] / "vectors.npy")
     assert embedded.shape == (13, 8)
     # the same picture through transformers' own way of it
-    from headway.ml.images.embedders import Clip
+    from headway.jobs.kinds.images_index.embedders import Clip
 
     ours = Clip(clip, "cpu")
     prepared = torch.from_numpy(ours.prepare(Image.open(pictures / "gravel.jpg").convert("RGB")))[None]

@@ -1,1 +1,0 @@
-"""Pictures and faces: what embeds them, finds them and groups them."""
