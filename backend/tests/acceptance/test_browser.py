@@ -21,7 +21,7 @@ from tests.feature_indexes import add_index
 from tests.installation import Installation, open_installation
 from tests.services import fresh_database, running
 
-pytestmark = [pytest.mark.browser, needs_chromium, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.browser, needs_chromium]
 MID_TRAINING_PERCENT = 40.0
 TOKEN = "test-token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -32,11 +32,11 @@ ENDLESS = {"steps": 100_000, "step_seconds": 0.01, "inner": 2, "metrics": 3, "ch
 
 @dataclass(frozen=True)
 class Site:
-    """An installation with an API, and the job whose activations an SAE can train on."""
+    """An installation with an API, and the jobs by their keys of a study that lacks its training."""
 
     installation: Installation
     address: str
-    activations: str
+    study: dict[str, str]
 
     def visit(self, script: str, **named: str) -> None:
         """Run a script of the browser against this installation."""
@@ -65,7 +65,7 @@ def site(postgres_url: str, redis_url: str) -> Iterator[Site]:
         *before, _ = STUDY["jobs"]
         answer = httpx.post(f"{address}/api/v1/studies", json=STUDY | {"jobs": before}, headers=BEARER)
         assert answer.status_code == 201, answer.text
-        yield Site(opened, address, answer.json()["jobs"][-1]["id"])
+        yield Site(opened, address, {job["key"]: job["id"] for job in answer.json()["jobs"]})
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +104,14 @@ def test_jobs_are_compared_and_run_again_with_a_change_that_is_shown(site: Site,
     site.visit("compare_and_retry", IDS=f"{first},{second}", FAILED_ID=failed, OUT_DIR=str(tmp_path))
 
 
-def test_system_operations_and_strategies_show_what_there_is(site: Site) -> None:
+def test_system_operations_strategies_and_results_show_what_there_is(site: Site) -> None:
+    cleaned = site.installation.submit("dataset.dedupe", {"dataset": f"job:{site.study['text']}/dataset"})
     search = site.installation.submit("strategy.optimize", {"episodes": 4, "walk_forward": False}, name="short search")
     with site.endless("in the operations") as (job,):
-        site.installation.wait_state(search, "completed")
+        for made in (cleaned, search):
+            site.installation.wait_state(made, "completed")
         saved = httpx.get(f"{site.address}/api/v1/configurations", headers=BEARER).json()["items"][0]["id"]
-        site.visit("pages", JOB_ID=job, CONFIGURATION=saved)
+        site.visit("pages", JOB_ID=job, CONFIGURATION=saved, MADE_ID=cleaned)
 
 
 def test_features_are_browsed_searched_and_labelled(site: Site) -> None:
@@ -132,7 +134,7 @@ def test_curve_goes_on_after_a_kill_and_the_resumed_part_is_marked(site: Site, t
 
 def test_job_page_lives_while_a_real_sae_trains(site: Site, tmp_path: Path) -> None:
     wanted = MID_TRAINING_PERCENT if os.environ.get(KEEP_SCREENSHOTS) else 1.0
-    config = STUDY["jobs"][-1]["config"] | {"activations": f"job:{site.activations}/activations"} | LONG_TRAINING
+    config = STUDY["jobs"][-1]["config"] | {"activations": f"job:{site.study['activations']}/activations"} | LONG_TRAINING
     sae = site.installation.submit("sae.train", config)
     site.installation.wait(sae, lambda job: job.phase == "training" and job.percent > wanted, timeout=150)
     site.visit("job_page", JOB_ID=sae, OUT_DIR=str(tmp_path))

@@ -7,7 +7,7 @@ import { chromium } from "playwright-core";
 import { FLAGS } from "./chromium.mjs";
 
 const { CHROMIUM_PATH = "/usr/bin/chromium" } = process.env;
-export const PATIENCE_MS = 20_000;
+export const PATIENCE_MS = 40_000;
 export const DESKTOP = { viewport: { width: 1440, height: 900 } };
 
 /** Values of the environment that a script cannot do without. */

@@ -1,9 +1,9 @@
-// System, Operations and Strategies show what there is, in light theme; a search's ranges are set in its form.
-// BASE_URL, TOKEN, JOB_ID (it runs), CONFIGURATION (the id of a saved one).
+// System, Operations, Strategies and a job's result show what there is, in light theme; a search's ranges are set in its form.
+// BASE_URL, TOKEN, JOB_ID (it runs), CONFIGURATION (the id of a saved one), MADE_ID (a job that made a dataset of documents).
 
 import { DESKTOP, api, check, expect, run, signedIn, wanted } from "./page.mjs";
 
-const [BASE_URL, TOKEN, JOB_ID, CONFIGURATION] = wanted("BASE_URL", "TOKEN", "JOB_ID", "CONFIGURATION");
+const [BASE_URL, TOKEN, JOB_ID, CONFIGURATION, MADE_ID] = wanted("BASE_URL", "TOKEN", "JOB_ID", "CONFIGURATION", "MADE_ID");
 
 /** A line is drawn in some chart: pixels with a colour, which axes and text have not. */
 function allDrawn() {
@@ -43,6 +43,15 @@ async function strategies(page) {
   await expect("the configuration's page has no figures", page.getByRole("heading", { name: "Figures" }).waitFor());
 }
 
+async function result(page) {
+  const { items } = await api(BASE_URL, TOKEN, `/artifacts?job_id=${MADE_ID}`);
+  const { documents } = items[0].meta;
+  await page.goto(`${BASE_URL}/jobs/${MADE_ID}`);
+  await expect("the job's page shows no result", page.getByRole("heading", { name: "Result" }).waitFor());
+  const told = page.locator("dl").filter({ hasText: "documents" }).getByText(String(documents), { exact: true });
+  await expect(`the result does not tell its ${documents} documents`, told.first().waitFor());
+}
+
 async function ranges(page) {
   await page.goto(`${BASE_URL}/submit/strategy.optimize`);
   await page.getByRole("button", { name: "Add", exact: true }).click();
@@ -57,6 +66,6 @@ async function ranges(page) {
 
 await run(async (browser) => {
   const page = await signedIn(await browser.newContext({ ...DESKTOP, colorScheme: "light" }), BASE_URL, TOKEN);
-  for (const visit of [system, operations, strategies, ranges]) await visit(page);
+  for (const visit of [system, operations, strategies, result, ranges]) await visit(page);
   page.assertCalm();
 });
