@@ -132,8 +132,13 @@ def running_cluster(**settings: str) -> Iterator[Cluster]:
             wait_until(lambda: all_ready(cluster), what="every instance")
             yield cluster
         finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(timeout=60)
+            stop(process)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """Have it end in order, if it has not yet."""
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=60)
 
 
 def lay_clock_kind(folder: Path) -> Path:

@@ -134,7 +134,9 @@ def test_curve_goes_on_after_a_kill_and_the_resumed_part_is_marked(site: Site, t
 
 def test_job_page_lives_while_a_real_sae_trains(site: Site, tmp_path: Path) -> None:
     wanted = MID_TRAINING_PERCENT if os.environ.get(KEEP_SCREENSHOTS) else 1.0
-    config = STUDY["jobs"][-1]["config"] | {"activations": f"job:{site.study['activations']}/activations"} | LONG_TRAINING
+    config = (
+        STUDY["jobs"][-1]["config"] | {"activations": f"job:{site.study['activations']}/activations"} | LONG_TRAINING
+    )
     sae = site.installation.submit("sae.train", config)
     site.installation.wait(sae, lambda job: job.phase == "training" and job.percent > wanted, timeout=150)
     site.visit("job_page", JOB_ID=sae, OUT_DIR=str(tmp_path))

@@ -11,7 +11,7 @@ import pytest
 
 from headway.errors import LocalServiceError
 from headway.local.cluster import find_nginx
-from tests.cluster import Cluster, all_ready, following, running_cluster, submit_clock, until
+from tests.cluster import Cluster, all_ready, following, running_cluster, stop, submit_clock, until
 
 
 def has_nginx() -> bool:
@@ -87,9 +87,7 @@ def test_clients_poll_while_redis_is_away_and_are_pushed_to_again_once_it_is_bac
     asyncio.run(scenario())
 
 
-def test_nothing_is_left_of_a_cluster_that_is_stopped() -> None:
-    with running_cluster() as running:
-        family = running.instances()
-        nginx = running.nginx()
-    assert not nginx.is_running()
-    assert not any(process.is_running() for process in family.values())
+def test_nothing_is_left_of_a_cluster_that_is_stopped(cluster: Cluster) -> None:
+    family = [cluster.nginx(), *cluster.instances().values()]
+    stop(cluster.process)
+    assert not any(process.is_running() for process in family)

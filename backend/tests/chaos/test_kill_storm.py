@@ -51,8 +51,8 @@ def test_short_storm(installation: Installation) -> None:
     jobs = [installation.submit(config=WORK) for _ in range(5)]
     storm = Storm(installation, seed=1, every_seconds=(1.0, 2.0))
     with storm.raging():
-        wait_until(lambda: sum(storm.killed.values()) >= 6, timeout=60, what="six kills")
-    assert_storm_cost_nothing(installation, jobs, timeout=100)
+        wait_until(lambda: sum(storm.killed.values()) >= 4, timeout=120, what="four kills")
+    assert_storm_cost_nothing(installation, jobs, timeout=200)
 
 
 @pytest.mark.chaos
