@@ -21,6 +21,8 @@ TEXT_FILE = "text.jsonl"
 STATE_FILE = "state.json"
 #: A text longer than this is compared, and written, as several: what is held of it has a bound.
 LONGEST_CHARACTERS = 8 << 20
+#: A short document takes no longer than telling of it: a point of the curves is of so many.
+DOCUMENTS_A_POINT = 100
 _log = logging.getLogger(__name__)
 
 
@@ -78,10 +80,16 @@ class _Cleaning:
             for document in self._documents(files):
                 self._take(document.text)
                 self._at = (document.file, document.place)
-                step = self._counts.total()
                 counter.current = min(self._read_bytes, total)
-                self._job.log(step, kept=self._counts["kept"], duplicate_fraction=self._counts["duplicate"] / step)
+                step = self._counts.total()
+                if step % DOCUMENTS_A_POINT == 0:
+                    self._log()
                 self._keeper.heed(step, self._save)
+            self._log()
+
+    def _log(self) -> None:
+        step = max(1, self._counts.total())
+        self._job.log(step, kept=self._counts["kept"], duplicate_fraction=self._counts["duplicate"] / step)
 
     def _documents(self, files: list[TextFile]) -> Iterator[Document]:
         first, place = self._at

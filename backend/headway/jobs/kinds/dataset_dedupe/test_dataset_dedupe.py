@@ -28,8 +28,7 @@ def test_the_first_of_equal_documents_is_kept_and_short_ones_are_dropped(tmp_pat
     given = example(tmp_path)
     ran = run_kind(tmp_path / "job", "dataset.dedupe", given.config, inputs=given.inputs)
     assert kept(ran.outputs["dataset"]) == ["the cat sat", "a dog ran", "a bird flew"]
-    assert ran.metrics["kept"] == {1: 1, 2: 2, 3: 2, 4: 2, 5: 2, 6: 3, 7: 3}
-    assert ran.metrics["duplicate_fraction"][7] == 2 / 7
+    assert ran.metrics == {"kept": {7: 3}, "duplicate_fraction": {7: 2 / 7}}
 
 
 def test_case_and_white_space_can_tell_documents_apart(tmp_path: Path) -> None:
