@@ -1,5 +1,8 @@
 """What turns pictures into vectors: EfficientNet-Lite0 with its package's weights, or a local CLIP model."""
 
+# pyright: standard
+# the models' packages have no types, and those of torch and transformers are partial.
+
 from __future__ import annotations
 
 import hashlib

@@ -1,5 +1,8 @@
 """Groups of similar vectors, and the nearest of each: no files, no progress, only numbers."""
 
+# pyright: standard
+# scikit-learn has no types.
+
 from __future__ import annotations
 
 from collections.abc import Iterator
