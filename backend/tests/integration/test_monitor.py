@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
-import statistics
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import psutil
@@ -54,27 +54,32 @@ def test_every_host_with_a_worker_is_measured_whatever_its_queues(installation: 
     assert {series.gauge.partition(".")[0] for series in history.items[0].series} == {"cpu", "memory"}
 
 
+def used_by(truth: list[tuple[float, float]], moment: float) -> float:
+    """CPU seconds at a moment, between the two times nearest to it at which they were looked at."""
+    (start, low), (end, high) = next(pair for pair in pairwise(truth) if pair[1][0] >= moment)
+    return low + (high - low) * (moment - start) / (end - start)
+
+
 def test_job_that_burns_one_core_and_500_mb_is_shown_with_one_core_and_500_mb(installation: Installation) -> None:
     config = {"steps": 100_000, "step_seconds": 0.02, "memory_mb": 500, "checkpoint_every": 0}
     job_id = installation.submit(config=config)
     try:
         installation.wait(job_id, lambda job: job.phase == "working")
         process = psutil.Process(installation.process_group(job_id))
-        since, began, cpu = datetime.now(UTC), time.monotonic(), sum(process.cpu_times()[:2])
+        since, truth = datetime.now(UTC), []
 
-        def seen() -> bool:
-            return (
-                len(read_samples.read_job_resources(installation.engine, job_id, Span(**{"from": since})).times) >= 12
-            )
+        def measured() -> read_samples.JobResources:
+            truth.append((time.time(), sum(process.cpu_times()[:2])))
+            return read_samples.read_job_resources(installation.engine, job_id, Span(**{"from": since}))
 
-        wait_until(seen, what="a dozen samples at work")
-        # a crowded machine gives it less than the core it wants: what it got is what must be shown
-        got = (sum(process.cpu_times()[:2]) - cpu) / (time.monotonic() - began)
-        resources = read_samples.read_job_resources(installation.engine, job_id, Span(**{"from": since}))
+        wait_until(lambda: len(measured().times) >= 12, what="a dozen samples at work")
+        resources = measured()
         series = {item.gauge: item.values for item in resources.series}
-        shown = statistics.fmean(value or 0 for value in series["cpu_cores"])
-        assert shown == pytest.approx(got, rel=0.25)
-        assert shown < 1.25
+        cores, times = series["cpu_cores"], resources.times
+        shown = sum(value * (end - start) for value, (start, end) in zip(cores[1:], pairwise(times), strict=True))
+        # a crowded machine gives it less than the core it wants: what it got is what must be shown
+        assert shown == pytest.approx(used_by(truth, times[-1]) - used_by(truth, times[0]), rel=0.1)
+        assert shown / (times[-1] - times[0]) < 1.1
         assert series["memory_bytes"][-1] == pytest.approx(500 * 2**20, rel=0.1)
         assert not resources.estimated
         assert [attempt.host for attempt in resources.attempts] == ["birch"]
