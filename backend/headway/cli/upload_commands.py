@@ -9,6 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
+#: Stands for the artifact that a file becomes.
+_TO_COME = f"artifact:{'x' * 12}"
+
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
@@ -43,7 +46,8 @@ def upload(
 def bring_files(client: Any, kind: str, config: dict[str, Any]) -> None:
     """Upload what the config names as `@path` where an input takes uploads, and name the artifact instead.
 
-    Raises InvalidInputError for a path that is not there and a field that takes no file.
+    Raises InvalidInputError for a path that is not there, a field that takes no file, and, before anything is sent, for
+    whatever else is wrong in the config.
     """
     from headway.cli.sending import pack
     from headway.errors import FieldProblem, InvalidInputError
@@ -51,6 +55,7 @@ def bring_files(client: Any, kind: str, config: dict[str, Any]) -> None:
     named = {field: str(value)[1:] for field, value in config.items() if str(value).startswith("@")}
     if not named:
         return
+    _refuse_wrong(client, kind, config | dict.fromkeys(named, _TO_COME))
     kinds = {item["name"]: item for item in client.get("/kinds")["items"]}
     inputs = {each["name"]: each for each in kinds.get(kind, {"inputs": []})["inputs"]}
     for field, path in ((field, path) for field, path in named.items() if field in inputs):
@@ -60,6 +65,14 @@ def bring_files(client: Any, kind: str, config: dict[str, Any]) -> None:
         parcel, left_out = pack([Path(path).expanduser()], inputs[field]["type"], accepted, f"config.{field}")
         _say_left_out(left_out)
         config[field] = f"artifact:{_send(client, parcel, None)['id']}"
+
+
+def _refuse_wrong(client: Any, kind: str, config: dict[str, Any]) -> None:
+    from headway.errors import FieldProblem, InvalidInputError
+
+    problems = client.post(f"/kinds/{kind}/forecast", {"config": config})["problems"]
+    if problems:
+        raise InvalidInputError(*(FieldProblem(each["field"], each["message"]) for each in problems))
 
 
 def _send(client: Any, parcel: Any, name: str | None) -> Any:

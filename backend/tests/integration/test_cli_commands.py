@@ -158,6 +158,8 @@ def test_files_are_uploaded_and_named_in_a_config(up: subprocess.Popen[str], hea
     assert run.returncode == 0, run.stderr
     job = next(job for job in json.loads(headway("ls", "--json").stdout)["items"] if job["id"] == run.stdout.strip())
     assert job["config"]["dataset"].startswith("artifact:")
+    wrong = headway("run", "strategy.optimize", f"dataset=@{tmp_path / 'prices.csv'}", "episodes=-1")
+    assert (wrong.returncode, "config.episodes" in wrong.stderr, "Upload" in wrong.stderr) == (2, True, False)
     missing = headway("run", "strategy.optimize", "dataset=@/nowhere.csv")
     assert (missing.returncode, "config.dataset: there is no /nowhere.csv" in missing.stderr) == (2, True)
 
