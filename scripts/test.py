@@ -39,8 +39,8 @@ class Counts:
 
 def backend(report: Path) -> Counts:
     """pytest, counted from its JUnit report."""
-    # Many tests wait for other processes: four at a time keep two cores busy. A file's tests share its services.
-    spread = ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder", "--durations=20"]
+    # Many tests wait for other processes: three at a time keep two cores busy. A file's tests share its services.
+    spread = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder", "--durations=20"]
     command = [BIN / "python", "-m", "pytest", "-m", "not chaos", *spread, f"--junit-xml={report}", *sys.argv[1:]]
     # several processes of several threads on few cores: what a thread of theirs does while it waits is spin
     threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}

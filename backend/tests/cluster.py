@@ -64,7 +64,7 @@ class Cluster:
     def client(self) -> httpx.Client:
         """An HTTP client that goes through nginx."""
         headers = {"Authorization": f"Bearer {TOKEN}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=60, trust_env=False)
 
     def instances(self) -> dict[int, psutil.Process]:
         """The API's processes by their port."""
@@ -87,7 +87,7 @@ class Cluster:
 
     def stop_redis(self) -> None:
         """End it as its host's shutdown would."""
-        supervisorctl(self._control, "stop", "services:valkey").wait(timeout=30)
+        supervisorctl(self._control, "stop", "services:valkey").wait(timeout=90)
 
     def start_redis(self) -> float:
         """Start it again; when it first answered, on the monotonic clock."""
@@ -96,7 +96,7 @@ class Cluster:
         assert running is not None
         valkey.wait_ready(running.redis_url)
         answered_at = time.monotonic()
-        starting.wait(timeout=30)
+        starting.wait(timeout=90)
         return answered_at
 
     @property
@@ -138,7 +138,7 @@ def running_cluster(**settings: str) -> Iterator[Cluster]:
 def stop(process: subprocess.Popen[bytes]) -> None:
     """Have it end in order, if it has not yet."""
     process.send_signal(signal.SIGINT)
-    process.wait(timeout=60)
+    process.wait(timeout=300)
 
 
 def lay_clock_kind(folder: Path) -> Path:

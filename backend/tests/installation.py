@@ -28,7 +28,7 @@ from headway.settings import Settings
 from headway.storage.engine import transaction
 from headway.storage.migrate import upgrade
 
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 200.0
 _numbers = count(1)
 T = TypeVar("T")
 
@@ -153,7 +153,7 @@ class Installation:
         processes = [psutil.Process(worker.pid), *psutil.Process(worker.pid).children(recursive=True)]
         for process in processes:
             process.kill()
-        worker.wait(timeout=10)
+        worker.wait(timeout=30)
         self.workers.remove(worker)
 
     def close(self) -> None:
@@ -163,7 +163,7 @@ class Installation:
             process.send_signal(signal.SIGTERM)
         for process in processes:
             try:
-                process.wait(timeout=20)
+                process.wait(timeout=60)
             except subprocess.TimeoutExpired:
                 process.kill()
         self.runtime.close()

@@ -20,8 +20,11 @@ from headway.local import postgres, valkey
 from headway.local.account import service_account
 from headway.local.folders import prepare_data_dir, runtime_dir
 from headway.parent_death import PARENT_PID
+from headway.storage.migrate import upgrade
 
 _numbers = count(1)
+#: Migrated once a run; the tests' databases are copies of it.
+_MIGRATED = "migrated"
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +43,8 @@ def cluster(installation_dir: Path) -> Iterator[postgres.Cluster]:
     made = postgres.prepare_cluster(installation_dir, runtime_dir(installation_dir))
     with running(made.command, signal.SIGINT, installation_dir / "logs" / "postgres.log"):
         postgres.wait_ready(made.url)
+        _administer(made, f"CREATE DATABASE {_MIGRATED}")
+        upgrade(made.url_of(_MIGRATED))
         yield made
 
 
@@ -54,7 +59,7 @@ def queue(installation_dir: Path) -> Iterator[valkey.Queue]:
 
 @pytest.fixture(scope="module")
 def postgres_url(cluster: postgres.Cluster) -> Iterator[str]:
-    """A fresh, empty database for this module, as `postgresql://...`."""
+    """A fresh database for this module, migrated and with nothing in it, as `postgresql://...`."""
     with fresh_database(cluster) as url:
         yield url
 
@@ -77,9 +82,9 @@ def data_dir(tmp_path: Path) -> Path:
 
 @contextmanager
 def fresh_database(cluster: postgres.Cluster) -> Iterator[str]:
-    """The address of a new, empty database, for as long as the block lasts."""
+    """The address of a new database, migrated and with nothing in it, for as long as the block lasts."""
     name = f"test_{next(_numbers)}"
-    _administer(cluster, f"CREATE DATABASE {name}")
+    _administer(cluster, f"CREATE DATABASE {name} TEMPLATE {_MIGRATED}")
     yield cluster.url_of(name)
     _administer(cluster, f"DROP DATABASE {name} WITH (FORCE)")
 
@@ -94,7 +99,7 @@ def running(command: list[str], stop: signal.Signals, log: Path) -> Iterator[sub
         yield process
     finally:
         process.send_signal(stop)
-        process.wait(timeout=30)
+        process.wait(timeout=90)
 
 
 def _administer(cluster: postgres.Cluster, statement: str) -> None:

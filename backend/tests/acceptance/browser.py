@@ -18,7 +18,7 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missing: apt-get install chromium")
 
 
-def run_script(name: str, *, timeout: float = 200, **named: str) -> None:
+def run_script(name: str, *, timeout: float = 400, **named: str) -> None:
     """Run a script with `named` in its environment. Raises AssertionError with what it said if it failed."""
     done = subprocess.run(
         command_of(name), env=environment_of(**named), capture_output=True, text=True, timeout=timeout

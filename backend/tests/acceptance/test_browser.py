@@ -138,6 +138,6 @@ def test_job_page_lives_while_a_real_sae_trains(site: Site, tmp_path: Path) -> N
         STUDY["jobs"][-1]["config"] | {"activations": f"job:{site.study['activations']}/activations"} | LONG_TRAINING
     )
     sae = site.installation.submit("sae.train", config)
-    site.installation.wait(sae, lambda job: job.phase == "training" and job.percent > wanted, timeout=150)
+    site.installation.wait(sae, lambda job: job.phase == "training" and job.percent > wanted, timeout=300)
     site.visit("job_page", JOB_ID=sae, OUT_DIR=str(tmp_path))
     keep(tmp_path, job_page="job-light", job_page_dark="job-dark", job_page_phone="job-phone")

@@ -40,9 +40,9 @@ class Watcher:
         self.waited_for = waited_for
         await self.client.connect(address, auth={"token": "test-token"}, transports=["websocket"])
         for channel in ("operations", f"jobs/{waited_for}/metrics"):
-            answer = await self.client.call("subscribe", {"channel": channel}, timeout=10)
+            answer = await self.client.call("subscribe", {"channel": channel}, timeout=30)
             assert answer["ok"], answer
-        await asyncio.wait_for(self.done.wait(), 110)
+        await asyncio.wait_for(self.done.wait(), 400)
         await self.client.disconnect()
 
     def _changed(self, payload: dict[str, Any]) -> None:
@@ -56,10 +56,9 @@ class Watcher:
             self.points.setdefault(series["name"], []).extend(series["steps"])
 
 
-@pytest.mark.timeout(300)
 def test_small_study_reaches_a_client_as_it_happens_and_ends_with_a_real_sae(installation: Installation) -> None:
     address = installation.start_api()
-    with httpx.Client(base_url=f"{address}/api/v1", headers=BEARER, timeout=10) as http:
+    with httpx.Client(base_url=f"{address}/api/v1", headers=BEARER, timeout=30) as http:
         watcher, jobs = asyncio.run(_run_study(address, http))
         for job in jobs:
             truth = http.get(f"/jobs/{job['id']}").json()

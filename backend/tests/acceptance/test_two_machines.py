@@ -13,7 +13,7 @@ from tests.acceptance.studies import study_with_sae
 from tests.installation import Installation, open_installation
 from tests.machines import Machine, machine
 
-STUDY_SECONDS = 240.0
+STUDY_SECONDS = 500.0
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,6 @@ def birch(installation: Installation, tmp_path: Path) -> Iterator[Machine]:
         yield made
 
 
-@pytest.mark.timeout(500)
 def test_study_runs_on_both_machines_and_its_training_moves_with_its_checkpoint(
     installation: Installation, alder: Machine, birch: Machine
 ) -> None:

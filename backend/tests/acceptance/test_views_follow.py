@@ -114,7 +114,7 @@ async def follow_pushes(address: str, run_id: str) -> Told:
 
     client.on("job:progress", hear)
     await client.connect(address, auth={"token": TOKEN}, transports=["websocket"])
-    answer = await client.call("subscribe", {"channel": f"jobs/{run_id}/progress"}, timeout=10)
+    answer = await client.call("subscribe", {"channel": f"jobs/{run_id}/progress"}, timeout=30)
     told[answer["snapshot"]["revision"]] = answer["snapshot"]
     await over.wait()
     await client.disconnect()
@@ -185,7 +185,7 @@ async def follow(address: str, page: Process | None) -> Followed:
 
 
 async def follow_all(address: str, *, with_page: bool) -> Followed:
-    async with asyncio.timeout(90):
+    async with asyncio.timeout(300):
         if not with_page:
             return await follow(address, None)
         async with open_page(address) as page:

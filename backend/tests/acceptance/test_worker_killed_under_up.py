@@ -37,17 +37,17 @@ def up() -> Iterator[tuple[psutil.Process, httpx.Client]]:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
         said = folder / "up.log"
-        wait_until(lambda: "Ready" in said.read_text() or process.poll() is not None, 120, "up", every=0.1)
+        wait_until(lambda: "Ready" in said.read_text() or process.poll() is not None, 300, "up", every=0.1)
         assert process.poll() is None, said.read_text()
         token = (folder / "data" / "token").read_text().strip()
         with httpx.Client(
-            base_url=f"http://127.0.0.1:{port}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=20
+            base_url=f"http://127.0.0.1:{port}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=60
         ) as client:
             yield psutil.Process(process.pid), client
     finally:
         process.send_signal(signal.SIGINT)
         try:
-            process.wait(timeout=60)
+            process.wait(timeout=300)
         finally:
             process.kill()
             shutil.rmtree(runtime_dir(folder / "data"), ignore_errors=True)
@@ -74,13 +74,13 @@ def test_curve_goes_on_from_the_checkpoint_and_says_where(up: tuple[psutil.Proce
         return client.get(f"/jobs/{job_id}").raise_for_status().json()
 
     whole, broken = submitted(), submitted()
-    wait_until(lambda: job(broken)["percent"] > 30, 60, "a third of it", every=0.1)
+    wait_until(lambda: job(broken)["percent"] > 30, 200, "a third of it", every=0.1)
     family = family_of_the_worker_with(process, broken)
     assert len(family) >= 3  # the worker and both jobs
     for member in family:
         member.kill()
     for job_id in (whole, broken):
-        wait_until(lambda job_id=job_id: job(job_id)["state"] in ("completed", "failed"), 90, "the end", every=0.2)
+        wait_until(lambda job_id=job_id: job(job_id)["state"] in ("completed", "failed"), 300, "the end", every=0.2)
         assert (job(job_id)["state"], job(job_id)["attempt"], job(job_id)["percent"]) == ("completed", 2, 100)
     asked = {"names": "m0", "layers": "true", "max_points": 10_000}
     told = client.get(f"/jobs/{broken}/metrics", params=asked).raise_for_status().json()

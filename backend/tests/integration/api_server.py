@@ -33,7 +33,7 @@ class Server:
         """An HTTP client that sends the token; `""` sends none."""
         token = self.token if token is None else token
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=20, **options)
+        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=60, **options)
 
 
 def make_settings(data_dir: Path, postgres_url: str, redis_url: str, **values: Any) -> Settings:

@@ -12,7 +12,6 @@ from pydantic import SecretStr
 
 from headway.access import ensure_token
 from headway.api.attempts import MOST_FAILURES
-from headway.storage.migrate import upgrade
 from tests.integration.api_server import Server, make_settings, serving
 
 OTHER_PAGE = "http://evil.example"
@@ -20,7 +19,6 @@ OTHER_PAGE = "http://evil.example"
 
 @pytest.fixture(scope="module")
 def server(postgres_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    upgrade(postgres_url)
     folder: Path = tmp_path_factory.mktemp("data")
     settings = make_settings(
         folder, postgres_url, redis_url, headway_allowed_origins="http://named.example:1234, http://other.example"

@@ -9,7 +9,6 @@ from typing import Any
 import httpx
 import pytest
 
-from headway.storage.migrate import upgrade
 from tests.integration.api_server import Server, make_settings, serving
 
 JOBS = "/api/v1/jobs"
@@ -17,7 +16,6 @@ JOBS = "/api/v1/jobs"
 
 @pytest.fixture(scope="module")
 def server(postgres_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    upgrade(postgres_url)
     folder: Path = tmp_path_factory.mktemp("data")
     with serving(make_settings(folder, postgres_url, redis_url, headway_max_body_mb=1)) as running:
         yield running

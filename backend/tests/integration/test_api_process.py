@@ -21,7 +21,6 @@ import pytest
 
 from headway.local.valkey import free_port
 from headway.parent_death import PARENT_PID
-from headway.storage.migrate import upgrade
 from tests.installation import wait_until
 from tests.integration.api_server import Server, make_settings, serving
 
@@ -72,17 +71,16 @@ def answers(url: str) -> bool:
 def test_process_loads_nothing_heavy_logs_json_without_secrets_and_stops(
     postgres_url: str, redis_url: str, data_dir: Path, number: signal.Signals
 ) -> None:
-    upgrade(postgres_url)
     port = free_port()
     with instance(environment_of(data_dir, postgres_url, redis_url, port)) as process:
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 60, "readiness")
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/readyz"), 200, "readiness")
         token = (data_dir / "token").read_text()
         httpx.get(f"http://127.0.0.1:{port}/jobs?token={token}", trust_env=False)
         headers = {"Authorization": f"Bearer {token}", "X-Request-ID": "traced-request"}
         listed = httpx.get(f"http://127.0.0.1:{port}/api/v1/jobs", headers=headers, trust_env=False)
         assert listed.status_code == 200
         process.send_signal(number)
-        output, log = process.communicate(timeout=40)
+        output, log = process.communicate(timeout=120)
     assert process.returncode == 0
     assert not HEAVY & set(output.split())
     assert token not in log
@@ -96,14 +94,13 @@ def test_port_in_use_is_said_with_the_mend(postgres_url: str, redis_url: str, da
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with instance(environment_of(data_dir, postgres_url, redis_url, port)) as process:
-            _, log = process.communicate(timeout=60)
+            _, log = process.communicate(timeout=300)
     assert process.returncode == 1
     assert "Set HEADWAY_PORT to a free one" in log
 
 
 @pytest.fixture
 def server(postgres_url: str, redis_url: str, data_dir: Path) -> Iterator[Server]:
-    upgrade(postgres_url)
     with serving(make_settings(data_dir, postgres_url, redis_url)) as running:
         yield running
 
@@ -142,7 +139,7 @@ def test_busy_pool_answers_503_instead_of_queueing_for_ever(server: Server, monk
         stuck = [threading.Thread(target=ask, daemon=True) for _ in range(threads)]
         for thread in stuck:
             thread.start()
-        wait_until(lambda: server.api.pool.busy == threads, 10, "a full pool")
+        wait_until(lambda: server.api.pool.busy == threads, 60, "a full pool")
         with server.client() as http:
             assert http.get("/api/v1/jobs").status_code == 503
             assert http.get("/healthz").status_code == 200

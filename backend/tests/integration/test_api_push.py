@@ -14,7 +14,6 @@ from typing import Any
 
 import aiohttp
 import httpx
-import psycopg
 import pytest
 import socketio
 from redis import Redis
@@ -28,17 +27,15 @@ from headway.local.folders import prepare_data_dir
 from headway.realtime import server as push
 from headway.realtime.channels import Message
 from headway.realtime.publisher import Publisher, RedisEmitter
-from headway.storage.migrate import upgrade
 from tests.installation import wait_until
 from tests.integration.api_server import Server, make_settings, serving
-from tests.services import running
+from tests.services import fresh_database, running
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 
 
 @pytest.fixture(scope="module")
 def server(postgres_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    upgrade(postgres_url)
     folder: Path = tmp_path_factory.mktemp("data")
     with serving(make_settings(folder, postgres_url, redis_url, headway_max_clients=20)) as running:
         yield running
@@ -97,7 +94,7 @@ async def listening(server: Server, token: str | None = None, **options: Any) ->
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(main, 60))
+    asyncio.run(asyncio.wait_for(main, 200))
 
 
 async def command(server: Server, path: str) -> dict[str, Any]:
@@ -422,11 +419,6 @@ def test_pushes_lost_while_redis_is_away_are_logged_once() -> None:
 def test_installations_on_one_redis_do_not_hear_each_other(
     server: Server, cluster: postgres.Cluster, tmp_path: Path
 ) -> None:
-    with psycopg.connect(cluster.url_of("postgres"), autocommit=True) as connection:
-        connection.execute("CREATE DATABASE neighbour")
-    url = cluster.url_of("neighbour")
-    upgrade(url)
-
     async def main(neighbour: Server) -> None:
         async with listening(server) as listener:
             await listener.subscribe("operations")
@@ -438,7 +430,10 @@ def test_installations_on_one_redis_do_not_hear_each_other(
                     await asyncio.to_thread(each.api.runtime.signals.publisher.close)
             assert (await listener.next())[1]["revision"] == 1
 
-    with serving(make_settings(tmp_path, url, str(server.settings.headway_redis_url))) as neighbour:
+    with (
+        fresh_database(cluster) as url,
+        serving(make_settings(tmp_path, url, str(server.settings.headway_redis_url))) as neighbour,
+    ):
         run(main(neighbour))
 
 
@@ -451,16 +446,18 @@ def test_deaf_instance_says_so_drops_its_clients_and_listens_anew(
     async def main(other: Server) -> None:
         async with listening(other) as listener:
             push = other.api.push.cluster
-            await asyncio.to_thread(wait_until, lambda: push.state() == "ok", 10, "hearing")
+            await asyncio.to_thread(wait_until, lambda: push.state() == "ok", WAIT_SECONDS, "hearing")
             # its connection lives, but what is said to the others goes another way
             push.channel = "elsewhere"
-            silent = await asyncio.to_thread(wait_until, lambda: push.state() != "ok" and push.state(), 10, "silence")
+            silent = await asyncio.to_thread(
+                wait_until, lambda: push.state() != "ok" and push.state(), WAIT_SECONDS, "silence"
+            )
             assert "has not heard itself" in str(silent)
             with other.client() as http:
                 ready = await asyncio.to_thread(http.get, "/readyz")
             assert (ready.status_code, "push" in ready.json()["detail"]) == (503, True)
             await asyncio.wait_for(listener.gone.wait(), WAIT_SECONDS)
-            await asyncio.to_thread(wait_until, lambda: push.state() == "ok", 10, "hearing again")
+            await asyncio.to_thread(wait_until, lambda: push.state() == "ok", WAIT_SECONDS, "hearing again")
 
     with serving(server.settings) as other:
         run(main(other))

@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 
-import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Engine, text
 
 from headway.errors import InvalidInputError, NotFoundError
+from headway.local import postgres
 from headway.services.archive_metrics import archive_metrics, days_of_job, restore_metrics
 from headway.services.read_metrics import MetricsQuery, MetricsView, read_metrics
 from headway.spool.reader import MetricRows
@@ -25,10 +25,10 @@ from headway.storage import metrics as metric_store
 from headway.storage.archive import WeekBusyError, stored_weeks
 from headway.storage.engine import make_engine, transaction
 from headway.storage.maintenance import task_totals
-from headway.storage.migrate import upgrade
 from headway.storage.partitions import WEEK, ensure_partitions, ensure_week, partition_name, week_start
 from headway.storage.series import Range, read_series
 from tests.integration.test_store import add_job
+from tests.services import fresh_database
 
 NOW = datetime.now(UTC)
 THIS_WEEK = week_start(NOW)
@@ -42,17 +42,12 @@ POINTS_A_WEEK = 500
 
 
 @pytest.fixture
-def engine(cluster, request: pytest.FixtureRequest) -> Iterator[Engine]:
+def engine(cluster: postgres.Cluster) -> Iterator[Engine]:
     """A database of its own for each test: weeks are moved about in all of them."""
-    name = f"archive_{abs(hash(request.node.name)) % 10**9}"
-    with psycopg.connect(cluster.url_of("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    upgrade(cluster.url_of(name))
-    engine = make_engine(cluster.url_of(name), pool_size=6)
-    yield engine
-    engine.dispose()
-    with psycopg.connect(cluster.url_of("postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    with fresh_database(cluster) as url:
+        engine = make_engine(url, pool_size=6)
+        yield engine
+        engine.dispose()
 
 
 def fill(engine: Engine) -> str:

@@ -177,7 +177,7 @@ def test_the_command_line_archives_restores_and_shows(installation: Installation
 
     def headway(*arguments: str) -> str:
         command = headway_command(*arguments)
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
         return done.stdout + done.stderr
 
     assert "1 weeks archived, 0 dropped." in headway("metrics", "archive")

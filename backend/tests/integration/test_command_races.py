@@ -70,7 +70,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
     together = threading.Barrier(len(calls))
 
     def run(call: Callable[[], Any]) -> Any:
-        together.wait(timeout=30)
+        together.wait(timeout=90)
         try:
             return call()
         except ConflictError as error:

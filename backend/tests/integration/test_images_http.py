@@ -16,7 +16,7 @@ from tests.installation import Installation, open_installation, wait_until
 from tests.integration.api_server import Server
 
 WEIGHTS = {"training": 30, "faceDetection": 65, "clustering": 5}
-WAIT_SECONDS = 100.0
+WAIT_SECONDS = 300.0
 
 
 @pytest.fixture(scope="module")

@@ -124,7 +124,7 @@ def test_cancel_acts_at_the_next_step_and_leaves_no_process(installation: Instal
     installation.wait(job_id, lambda job: job.state == "running" and job.step)
     group = installation.process_group(job_id)
     cancel_job(installation.engine, installation.runtime.signals, job_id)
-    job = installation.wait_state(job_id, "cancelled", timeout=30)
+    job = installation.wait_state(job_id, "cancelled", timeout=90)
     assert job.percent < 100
     wait_until(lambda: not psutil.pid_exists(group), what="the end of its process")
     assert cancel_job(installation.engine, installation.runtime.signals, job_id).state == "cancelled"
@@ -134,7 +134,7 @@ def test_job_that_ignores_cancel_is_killed_after_the_grace(installation: Install
     job_id = installation.submit(config=QUICK | {"fail_at": {"step": 5, "how": "hang"}})
     installation.wait(job_id, lambda job: job.step == 5)
     cancel_job(installation.engine, installation.runtime.signals, job_id)
-    assert installation.wait_state(job_id, "cancelled", "failed", timeout=30).state == "cancelled"
+    assert installation.wait_state(job_id, "cancelled", "failed", timeout=90).state == "cancelled"
 
 
 def test_paused_job_frees_its_process_and_resumes_with_the_same_curve(installation: Installation) -> None:
@@ -144,7 +144,7 @@ def test_paused_job_frees_its_process_and_resumes_with_the_same_curve(installati
     installation.wait(job_id, lambda job: job.step and job.step > 20)
     group = installation.process_group(job_id)
     pause_job(installation.engine, installation.runtime.signals, job_id)
-    installation.wait_state(job_id, "paused", timeout=30)
+    installation.wait_state(job_id, "paused", timeout=90)
     wait_until(lambda: not psutil.pid_exists(group), what="the end of its process")
     resume_job(installation.engine, installation.runtime.signals, job_id)
     assert installation.wait_state(job_id, "completed", "failed").state == "completed"
@@ -154,7 +154,7 @@ def test_paused_job_frees_its_process_and_resumes_with_the_same_curve(installati
 
 def test_time_limit_fails_the_job_as_timeout(installation: Installation) -> None:
     job_id = installation.submit(config=LONG, time_limit_seconds=1)
-    job = installation.wait_state(job_id, "failed", "completed", timeout=20)
+    job = installation.wait_state(job_id, "failed", "completed", timeout=60)
     assert job.error is not None
     assert job.error.failure_class == "TIMEOUT"
 
@@ -193,7 +193,7 @@ class LostMessages:
 def test_queued_job_whose_message_is_lost_runs_all_the_same(installation: Installation) -> None:
     installation.wait_until_idle()
     job_id = submit_job(installation.engine, LostMessages(), JobRequest(kind="probe.work", config=QUICK)).id
-    assert installation.wait_state(job_id, "completed", timeout=40).state == "completed"
+    assert installation.wait_state(job_id, "completed", timeout=120).state == "completed"
 
 
 def test_terminated_worker_gives_its_job_back_and_another_goes_on(installation: Installation) -> None:
@@ -201,7 +201,7 @@ def test_terminated_worker_gives_its_job_back_and_another_goes_on(installation: 
     job_id = installation.submit(config=LONG | {"steps": 400, "checkpoint_every": 0})
     installation.wait(job_id, lambda job: job.step and job.step > 5)
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(timeout=30) == 0
+    assert worker.wait(timeout=90) == 0
     installation.workers.remove(worker)
     job = installation.job(job_id)
     assert (job.state, job.attempt) == ("queued", 1)
@@ -216,7 +216,7 @@ def test_worker_with_beat_ends_cleanly(installation: Installation) -> None:
     log = installation.worker_log(worker)
     wait_until(lambda: "ready" in log.read_text(), what="the worker")
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(timeout=30) == 0
+    assert worker.wait(timeout=90) == 0
     installation.workers.remove(worker)
 
 

@@ -33,7 +33,6 @@ from headway.settings import Settings
 from headway.spool.records import EventKind
 from headway.spool.writer import SpoolWriter
 from headway.storage.engine import transaction
-from headway.storage.migrate import upgrade
 from headway.workers.output import read_output
 from tests.installation import wait_until
 from tests.integration.api_server import Server, make_settings, serving
@@ -44,7 +43,7 @@ CLIENTS = {
     "node": [str(ROOT / ".venv" / "bin" / "node"), str(ROOT / "frontend" / "tests" / "live" / "driver.mjs")],
 }
 PLAN = {"phases": [{"name": "working", "title": "Working", "weight": 1, "optional": False}]}
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 90.0
 
 
 class Unheard:
@@ -169,7 +168,6 @@ class Job:
 
 @pytest.fixture(scope="module")
 def settings(postgres_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    upgrade(postgres_url)
     return make_settings(tmp_path_factory.mktemp("data"), postgres_url, redis_url)
 
 

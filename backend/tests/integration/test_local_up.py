@@ -83,14 +83,14 @@ def starter(place: Path) -> Iterator[Start]:
         up = Up(launch(place / name, worker, HEADWAY_PORT=str(free_port())), place / name, [])
         begun.append(up)
         _await_ready(up.process)
-        assert wait_until((up.data_dir / "job.pid").exists, 10)
+        assert wait_until((up.data_dir / "job.pid").exists, STOP_SECONDS)
         up.family = [psutil.Process(up.process.pid), *psutil.Process(up.process.pid).children(recursive=True)]
         return up
 
     yield start_one
     for up in begun:
         up.process.kill()
-        up.process.communicate(timeout=30)
+        up.process.communicate(timeout=90)
         for member in filter(psutil.Process.is_running, up.family):
             member.kill()
 
@@ -166,7 +166,7 @@ def test_the_next_start_has_the_token_of_the_first(start: Start) -> None:
 
 def test_a_second_up_on_the_same_data_directory_says_whose_it_is(lasting: Up) -> None:
     second = launch(lasting.data_dir, HEADWAY_PORT=str(free_port()))
-    _, complaint = second.communicate(timeout=30)
+    _, complaint = second.communicate(timeout=90)
     assert second.returncode == 1
     assert str(lasting.process.pid) in complaint
     assert lasting.info.url in complaint
@@ -228,7 +228,7 @@ def test_a_port_in_use_is_named(place: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         up = launch(place / "data", HEADWAY_PORT=port)
-        _, complaint = up.communicate(timeout=30)
+        _, complaint = up.communicate(timeout=90)
     assert up.returncode == 1
     assert port in complaint
     assert "HEADWAY_PORT" in complaint
@@ -280,13 +280,13 @@ def test_an_unprivileged_user_needs_nothing_more(place: Path) -> None:
         assert up.wait(timeout=STOP_SECONDS) == 0
     finally:
         up.kill()
-        up.communicate(timeout=30)
+        up.communicate(timeout=90)
 
 
 def _runs_as_nobody(python: str, environment: dict[str, str]) -> bool:
     command = [python, "-c", "import headway.settings, psutil, psycopg, redis, sqlalchemy, supervisor"]
     try:
-        done = subprocess.run(command, env=environment, cwd="/", timeout=20, capture_output=True, **AS_NOBODY)
+        done = subprocess.run(command, env=environment, cwd="/", timeout=60, capture_output=True, **AS_NOBODY)
     except OSError:
         return False
     return done.returncode == 0

@@ -113,7 +113,7 @@ def test_ticks_never_wait_behind_jobs(installation: Installation) -> None:
     jobs = [installation.submit(config={"steps": 400, "step_seconds": 0.005}) for _ in range(4)]
     installation.wait(jobs[1], lambda job: job.state == "running")
     before = raw_samples(installation, "birch")
-    wait_until(lambda: raw_samples(installation, "birch") >= before + 3, timeout=20, what="samples of a busy worker")
+    wait_until(lambda: raw_samples(installation, "birch") >= before + 3, timeout=60, what="samples of a busy worker")
     assert installation.job(jobs[3]).state in ("queued", "running"), "all slots were taken meanwhile"
     for job in jobs:
         installation.wait_state(job, "completed")
@@ -223,7 +223,7 @@ def test_workers_that_come_and_go_are_pushed(installation: Installation) -> None
         worker = installation.start_worker("io", HEADWAY_HOST_NAME="cedar")
         assert wait_until(pushed, what="its coming") == ("cedar", "joined")
         worker.terminate()
-        worker.wait(timeout=20)
+        worker.wait(timeout=60)
         installation.workers.remove(worker)
         assert wait_until(pushed, what="its going") == ("cedar", "left")
         killed = installation.start_worker("io", HEADWAY_HOST_NAME="elder")

@@ -44,7 +44,7 @@ def start_writer(folder: Path, steps: int, segment: int = 1 << 16) -> subprocess
 def kill(process: subprocess.Popen[bytes]) -> int:
     """SIGKILL; gives how many calls had returned."""
     process.send_signal(signal.SIGKILL)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=90)
     return len(said)
 
 

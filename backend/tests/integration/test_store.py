@@ -45,7 +45,6 @@ SELECT 'index', i.tablename, i.indexname, i.indexdef FROM pg_indexes i WHERE i.s
 
 @pytest.fixture(scope="module")
 def engine(postgres_url: str) -> Iterator[Engine]:
-    upgrade(postgres_url)
     engine = make_engine(postgres_url, pool_size=2)
     yield engine
     engine.dispose()

@@ -16,16 +16,14 @@ from sqlalchemy import text
 
 from headway.realtime import stream
 from headway.storage.engine import transaction
-from headway.storage.migrate import upgrade
 from tests.integration.api_server import Server, make_settings, serving
 
-WAIT_SECONDS = 30.0
+WAIT_SECONDS = 60.0
 MOST_CLIENTS = 8
 
 
 @pytest.fixture(scope="module")
 def server(postgres_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    upgrade(postgres_url)
     folder: Path = tmp_path_factory.mktemp("data")
     with serving(make_settings(folder, postgres_url, redis_url, headway_max_clients=MOST_CLIENTS)) as running:
         yield running
@@ -87,7 +85,7 @@ async def socket(server: Server, run_id: str, **headers: str) -> AsyncIterator[a
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(asyncio.wait_for(main(), 60))
+    asyncio.run(asyncio.wait_for(main(), 200))
 
 
 def change_silently(server: Server, job_id: str, assignments: str = "percent_bp = percent_bp + 10") -> None:

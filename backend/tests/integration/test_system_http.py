@@ -16,7 +16,6 @@ from headway.services.record_samples import Measured, Measurer, claim_host, reco
 from headway.storage.artifacts import insert_artifacts
 from headway.storage.engine import transaction
 from headway.storage.kind_runs import add_run
-from headway.storage.migrate import upgrade
 from tests.integration.api_server import Server, make_settings, serving
 from tests.integration.test_api_push import listening, run
 
@@ -27,7 +26,6 @@ REPORT = {"state": "ok", "reason": None, "gpus": [GPU]}
 
 @pytest.fixture(scope="module")
 def server(postgres_url: str, redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    upgrade(postgres_url)
     with serving(make_settings(tmp_path_factory.mktemp("data"), postgres_url, redis_url)) as running:
         yield running
 

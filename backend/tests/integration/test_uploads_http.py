@@ -127,7 +127,7 @@ def test_an_upload_cut_in_the_middle_goes_on_where_it_was(server: Server, http: 
     content = os.urandom(5 << 20)
     upload = begin(http, {"all.jsonl": content})
     address = urlsplit(server.url)
-    with socket.create_connection((address.hostname, address.port), timeout=30) as raw:
+    with socket.create_connection((address.hostname, address.port), timeout=90) as raw:
         raw.sendall(
             f"PUT /api/v1/uploads/{upload}/file?path=all.jsonl&offset=0 HTTP/1.1\r\nHost: {address.netloc}\r\n"
             f"Authorization: Bearer {server.token}\r\nContent-Length: {len(content)}\r\n\r\n".encode()

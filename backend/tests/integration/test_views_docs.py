@@ -43,7 +43,7 @@ def follow(installation: Installation, address: str, run_id: str, tmp_path: Path
         env=os.environ | {"HEADWAY_URL": address, "HEADWAY_TOKEN": "test-token"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
     )
     return done.returncode, done.stdout.splitlines(), done.stderr
 

@@ -33,7 +33,7 @@ def other(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     assert process.stdout.readline() == "held\n"
     yield process
     process.kill()
-    process.communicate(timeout=30)
+    process.communicate(timeout=90)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def test_killed_worker_is_known_dead_and_a_stopped_one_is_not(tmp_path: Path, ot
     other.send_signal(signal.SIGSTOP)
     assert mine.dead() == []
     other.kill()
-    other.wait(timeout=30)
+    other.wait(timeout=90)
     assert mine.dead() == ["other"]
     assert elsewhere.dead() == []
     mine.bury("other")
@@ -101,7 +101,7 @@ def test_a_worker_that_ended_in_order_leaves_nothing_to_bury(installation: Insta
     own = lifelines(installation) - before
     assert len(own) == 1
     worker.send_signal(signal.SIGTERM)
-    assert worker.wait(timeout=20) == 0
+    assert worker.wait(timeout=60) == 0
     installation.workers.remove(worker)
     assert not own & lifelines(installation)
 

@@ -102,13 +102,15 @@ def test_document_of_events_is_current() -> None:
 
 def test_api_starts_without_torch_alembic_and_celery() -> None:
     code = "import sys, headway.api.app; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60).stdout
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
+    ).stdout
     assert not {"torch", "alembic", "celery", "transformers", "numpy", "swagger_ui_bundle"} & set(loaded.split())
 
 
 def test_documents_are_written_for_other_tools(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "headway.api.docs", "openapi"]
-    text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
     assert '"/api/v1/jobs/{job_id}/cancel"' in text
 
 

@@ -37,7 +37,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("needs a C compiler")
     folder = tmp_path_factory.mktemp("nvml")
     made = folder / "libnvidia-ml.so.1"
-    subprocess.run([compiler, "-shared", "-fPIC", "-Wall", "-o", str(made), str(SOURCE)], check=True, timeout=60)
+    subprocess.run([compiler, "-shared", "-fPIC", "-Wall", "-o", str(made), str(SOURCE)], check=True, timeout=300)
     return folder
 
 
@@ -48,7 +48,7 @@ def look(library: Path, *modes: str, pid: int = 1) -> tuple[list[dict[str, Any]]
         "LD_LIBRARY_PATH": str(library), "FAKE_NVML": str(control), "FAKE_NVML_PID": str(pid)
     }  # fmt: skip
     command = [sys.executable, "-c", _LOOK, str(control), *modes]
-    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=True)
     log, _, told = ran.stdout.partition("LOOKS")
     return json.loads(told), log + ran.stderr
 

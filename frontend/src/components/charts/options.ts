@@ -1,6 +1,6 @@
 import uPlot from "uplot";
 import { count, metric } from "@/lib/format/numbers";
-import { type Rule, placeRules } from "./rules";
+import { RULE_LABEL_PX, type Rule, placeRules } from "./rules";
 
 const HEIGHT = 168;
 const MIN_DRAG_PX = 5;
@@ -41,7 +41,7 @@ export function optionsOf({ width, sync, rangeOf, rulesOf, lines, axis, bordered
   return {
     width,
     height: HEIGHT,
-    padding: [8, 12, 0, 0],
+    padding: [RULE_LABEL_PX, 12, 0, 0],
     legend: { show: false },
     cursor: {
       sync: { key: sync, scales: ["x", null] },

@@ -1,6 +1,9 @@
 import type uPlot from "uplot";
 import classes from "./Chart.module.css";
 
+/** Words stand above the curves, in a strip of this height. */
+export const RULE_LABEL_PX = 16;
+
 /** A thin vertical rule with words at its top: something changed here. */
 export interface Rule {
   at: number;
@@ -35,6 +38,7 @@ function ruleElement(left: number, { label, short }: Omit<Rule, "at">, room: Roo
   element.dataset.room = room;
   element.dataset.testid = "rule";
   element.style.left = `${left}px`;
+  element.style.top = `-${RULE_LABEL_PX}px`;
   const text = document.createElement("span");
   text.textContent = room === "short" ? short : label;
   element.append(text);

@@ -197,10 +197,10 @@ def test_killed_in_the_midst_of_training_its_process_goes_on_from_its_checkpoint
     Control.create(folder / "control")
     process = subprocess.Popen([sys.executable, "-m", "headway.jobs.process", str(folder)], start_new_session=True)
     try:
-        wait_until(lambda: len(checkpoints(folder)) >= 2, timeout=90, what="two checkpoints")
+        wait_until(lambda: len(checkpoints(folder)) >= 2, timeout=300, what="two checkpoints")
     finally:
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait(timeout=10)
+        process.wait(timeout=30)
     left = checkpoints(folder)
     step = int(left[0].name.removeprefix("step-"))
     epochs = step // STEPS_PER_EPOCH + 1

@@ -271,7 +271,7 @@ def killed_run(folder: Path, config: dict[str, Any], checkpoints: int) -> Ran:
             steps |= {path.name for path in (folder / "checkpoints").glob("step-*")}
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait(timeout=10)
+        process.wait(timeout=30)
     return read_back(Ran({}, folder, {"index": folder / "out" / "index"}))
 
 

@@ -229,7 +229,7 @@ def test_what_came_before_a_kill_is_not_fetched_again(hub, tmp_path):
     assert hashlib.sha256(WEIGHTS).hexdigest() in (second.outputs["model"] / "source.json").read_text()
 
 
-def _wait_for(reached, seconds: float = 60.0) -> None:
+def _wait_for(reached, seconds: float = 200.0) -> None:
     end = time.monotonic() + seconds
     while not reached():
         assert time.monotonic() < end, "it did not come to that"

@@ -144,7 +144,7 @@ def killed_run(folder: Path, config: dict[str, Any], *, checkpoints: int) -> Ran
             newest = max((int(path.name[5:]) for path in (folder / "checkpoints").glob("step-*")), default=0)
     finally:
         process.send_signal(signal.SIGKILL)
-        process.wait(timeout=10)
+        process.wait(timeout=30)
     return read_back(Ran({}, folder, {"configuration": output}))
 
 
