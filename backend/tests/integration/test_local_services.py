@@ -5,12 +5,14 @@ import pytest
 import redis
 
 from headway.local.valkey import Queue
+from headway.storage.migrate import head_revision
 
 
-def test_each_module_gets_an_empty_database(postgres_url: str) -> None:
+def test_each_module_gets_a_migrated_database_without_a_job(postgres_url: str) -> None:
     with psycopg.connect(postgres_url) as connection:
-        tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
-    assert tables == (0,)
+        migrated = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        jobs = connection.execute("SELECT count(*) FROM jobs").fetchone()
+    assert (migrated, jobs) == ((head_revision(),), (0,))
 
 
 def test_postgres_refuses_a_wrong_password(postgres_url: str) -> None:
