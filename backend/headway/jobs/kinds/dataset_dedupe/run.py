@@ -128,7 +128,9 @@ class _Cleaning:
         """Close the file; what a reader wants to know first."""
         self._file.close()
         if not self._counts["kept"]:
-            raise InvalidInputError(FieldProblem("config.min_characters", "no document in it is that long: lower it"))
+            if self._config.min_characters > 1:
+                raise InvalidInputError(FieldProblem("config.min_characters", "no document is that long: lower it"))
+            raise InvalidInputError(FieldProblem("config.dataset", "all documents in it are empty"))
         name = self._job.input_meta("dataset").get("name") or "Text"
         return {
             "name": f"{name}, without duplicates",

@@ -47,7 +47,10 @@ def test_half_of_a_surrogate_pair_is_written_as_a_question_mark(tmp_path: Path) 
 def test_a_dataset_of_which_nothing_would_be_left_is_refused(tmp_path: Path) -> None:
     given = example(tmp_path)
     ran = run_kind(tmp_path / "job", "dataset.dedupe", {"min_characters": 100}, inputs=given.inputs)
-    assert "config.min_characters: no document in it is that long" in ran.result["error"]["message"]
+    assert "config.min_characters: no document is that long" in ran.result["error"]["message"]
+    lines(tmp_path / "nothing", "a.jsonl", "", "  ")
+    ran = run_kind(tmp_path / "other", "dataset.dedupe", {}, inputs={"dataset": tmp_path / "nothing"})
+    assert "config.dataset: all documents in it are empty" in ran.result["error"]["message"]
 
 
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
