@@ -1,5 +1,7 @@
 """Fixtures for every test: real services, never stand-ins; and the order in which files are run."""
 
+import gc
+
 import pytest
 
 from tests.services import cluster, data_dir, installation_dir, postgres_url, queue, redis_url
@@ -7,6 +9,16 @@ from tests.services import cluster, data_dir, installation_dir, postgres_url, qu
 __all__ = ["cluster", "data_dir", "installation_dir", "postgres_url", "queue", "redis_url"]
 #: Folders whose files each keep several processes busy for a minute or so.
 HEAVY = {"acceptance", "chaos"}
+
+
+# nothing that is imported and collected is garbage
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    """The tests make some."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
