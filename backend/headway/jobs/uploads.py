@@ -26,8 +26,3 @@ TEXT_FILES = Upload(
     ("*.txt", "*.md", "*.rst", "*.jsonl", "*.txt.gz", "*.jsonl.gz", "*.txt.zst", "*.jsonl.zst", "*.parquet"),
     folder=True,
 )
-PREFERENCE_FILES = Upload(("*.jsonl", "*.jsonl.gz"))
-PRICE_FILES = Upload(("*.csv", "*.parquet"))
-PICTURE_FILES = Upload(
-    ("*.zip", "*.bmp", "*.gif", "*.jpeg", "*.jpg", "*.png", "*.tif", "*.tiff", "*.webp"), folder=True
-)

@@ -152,15 +152,15 @@ def test_files_are_uploaded_and_named_in_a_config(up: subprocess.Popen[str], hea
     refused = headway("upload", str(tmp_path / "pairs/notes.doc"), "--type", "model")
     said = " ".join(refused.stderr.split())  # lines end where the terminal does
     assert (refused.returncode, "holds no file of a model: it takes" in said) == (2, True), said
-    (tmp_path / "prices.csv").write_text("time,open,high,low,close\n1,2,3,1,2\n")
-    run = headway("run", "strategy.optimize", f"dataset=@{tmp_path / 'prices.csv'}")
+    (tmp_path / "cats.txt").write_text("the cat sat\n")
+    run = headway("run", "dataset.dedupe", f"dataset=@{tmp_path / 'cats.txt'}")
     assert run.returncode == 0, run.stderr
     job = next(job for job in json.loads(headway("ls", "--json").stdout)["items"] if job["id"] == run.stdout.strip())
     assert job["config"]["dataset"].startswith("artifact:")
-    wrong = headway("run", "strategy.optimize", f"dataset=@{tmp_path / 'prices.csv'}", "episodes=-1")
-    assert (wrong.returncode, "config.episodes" in wrong.stderr, "Upload" in wrong.stderr) == (2, True, False)
-    missing = headway("run", "strategy.optimize", "dataset=@/nowhere.csv")
-    assert (missing.returncode, "config.dataset: there is no /nowhere.csv" in missing.stderr) == (2, True)
+    wrong = headway("run", "dataset.dedupe", f"dataset=@{tmp_path / 'cats.txt'}", "min_characters=-1")
+    assert (wrong.returncode, "config.min_characters" in wrong.stderr, "Upload" in wrong.stderr) == (2, True, False)
+    missing = headway("run", "dataset.dedupe", "dataset=@/nowhere.txt")
+    assert (missing.returncode, "config.dataset: there is no /nowhere.txt" in missing.stderr) == (2, True)
 
 
 def test_killing_up_ends_its_running_job_which_goes_on_after_the_next_start(environment: dict[str, str]) -> None:

@@ -7,7 +7,6 @@ import os
 import socket
 import subprocess
 import threading
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +23,7 @@ from tests.installation import Installation, open_installation, wait_until
 from tests.integration.api_server import Server, make_settings, serving
 from tests.machines import TOKEN, machine
 
-CANDLES = "time,open,high,low,close\n" + "".join(f"{1_700_000_000 + 60 * n},2,3,1,2\n" for n in range(3))
+TEXT = "".join(f"the cat sat {n} times\n" for n in range(9))
 OPERATOR, VIEWER = {"name": "o", "role": "operator"}, {"name": "v", "role": "viewer"}
 
 
@@ -69,25 +68,25 @@ def fields(answer: httpx.Response) -> dict[str, str]:
 def test_files_become_an_artifact_whose_sums_are_known_and_that_a_job_takes(
     installation: Installation, server: Server, http: httpx.Client
 ) -> None:
-    files = {"set/prices.csv": CANDLES.encode(), "set/empty.txt": b""}
-    upload = begin(http, files, name="Prices")
+    files = {"set/cats.txt": TEXT.encode(), "set/empty.txt": b""}
+    upload = begin(http, files, name="Cats")
     assert http.get("/api/v1/artifacts", params={"state": "pending"}).json()["items"][0]["id"] == upload
-    early = http.post("/api/v1/jobs", json={"kind": "strategy.optimize", "config": {"dataset": f"artifact:{upload}"}})
+    early = http.post("/api/v1/jobs", json={"kind": "dataset.dedupe", "config": {"dataset": f"artifact:{upload}"}})
     assert "is still being uploaded" in fields(early)["config.dataset"]
-    half = len(CANDLES) // 2
-    assert put(http, upload, "set/prices.csv", CANDLES[:half]).json()["received"] == half
+    half = len(TEXT) // 2
+    assert put(http, upload, "set/cats.txt", TEXT[:half]).json()["received"] == half
     missing = finish(http, upload)
-    assert (missing.status_code, f"{half} of {len(CANDLES)} bytes" in missing.json()["detail"]) == (409, True)
-    assert put(http, upload, "set/prices.csv", CANDLES[half:], half).json()["received"] == len(CANDLES)
+    assert (missing.status_code, f"{half} of {len(TEXT)} bytes" in missing.json()["detail"]) == (409, True)
+    assert put(http, upload, "set/cats.txt", TEXT[half:], half).json()["received"] == len(TEXT)
     artifact = finish(http, upload).json()
-    assert (artifact["state"], artifact["type"], artifact["name"]) == ("ready", "dataset", "Prices")
-    assert artifact["bytes"] == len(CANDLES)
+    assert (artifact["state"], artifact["type"], artifact["name"]) == ("ready", "dataset", "Cats")
+    assert artifact["bytes"] == len(TEXT)
     assert finish(http, upload).json() == artifact
     assert http.get(f"/api/v1/uploads/{upload}").json()["state"] == "ready"
     listed = {each["path"]: each["sha256"] for each in http.get(f"/api/v1/artifacts/{upload}/files").json()["items"]}
     assert listed == {path: sha256(content) for path, content in files.items()}
     assert not folder_of(server.settings, upload).exists()
-    job = http.post("/api/v1/jobs", json={"kind": "strategy.optimize", "config": {"dataset": f"artifact:{upload}"}})
+    job = http.post("/api/v1/jobs", json={"kind": "dataset.dedupe", "config": {"dataset": f"artifact:{upload}"}})
     assert (job.status_code, job.json()["state"]) == (201, "queued")
     assert http.delete(f"/api/v1/uploads/{upload}").status_code == 409
 
@@ -95,17 +94,17 @@ def test_files_become_an_artifact_whose_sums_are_known_and_that_a_job_takes(
 def test_what_cannot_be_taken_is_refused_before_a_byte_is_sent(
     server: Server, http: httpx.Client, installation: Installation
 ) -> None:
-    names = ["../a.csv", "/etc/a.csv", "a//b.csv", "a\\b.csv", "a\nb.csv", "x" * 256 + ".csv", "./a.csv"]
+    names = ["../a.txt", "/etc/a.txt", "a//b.txt", "a\\b.txt", "a\nb.txt", "x" * 256 + ".txt", "./a.txt"]
     before = installation.query("SELECT count(*) FROM artifacts")
     wrong = fields(announce(http, dict.fromkeys([*names, "weights.bin"], b"1")))
     assert list(wrong) == [f"files.{number}.path" for number in range(len(names) + 1)]
     assert "weights.bin is no file of a dataset: it takes" in wrong["files.7.path"]
-    assert "files" in fields(announce(http, {"a.csv": b"", "a.csv/b.csv": b""}))
-    twice = [{"path": "a.csv", "bytes": 1}, {"path": "a.csv", "bytes": 1}]
+    assert "files" in fields(announce(http, {"a.txt": b"", "a.txt/b.txt": b""}))
+    twice = [{"path": "a.txt", "bytes": 1}, {"path": "a.txt", "bytes": 1}]
     assert "twice" in fields(http.post("/api/v1/uploads", json={"type": "dataset", "files": twice}))["files.1.path"]
-    assert "made by jobs" in fields(announce(http, {"a.csv": b""}, type="tokens"))["type"]
+    assert "made by jobs" in fields(announce(http, {"a.txt": b""}, type="tokens"))["type"]
     assert "pytorch_model.bin" in fields(announce(http, {"pytorch_model.bin": b"1"}, type="model"))["files.0.path"]
-    large = http.post("/api/v1/uploads", json={"type": "dataset", "files": [{"path": "a.csv", "bytes": 1 << 40}]})
+    large = http.post("/api/v1/uploads", json={"type": "dataset", "files": [{"path": "a.txt", "bytes": 1 << 40}]})
     assert large.status_code == 413
     assert "HEADWAY_MAX_UPLOAD_GB" in large.json()["detail"]
     assert installation.query("SELECT count(*) FROM artifacts") == before
@@ -119,7 +118,7 @@ def test_only_who_may_run_jobs_may_upload(server: Server, http: httpx.Client) ->
     answers = []
     for token in tokens:
         with server.client(token) as client:
-            answers.append(announce(client, {"a.csv": b"1"}).status_code)
+            answers.append(announce(client, {"a.txt": b"1"}).status_code)
     assert answers == [201, 403]
 
 
@@ -150,21 +149,21 @@ def test_an_upload_cut_in_the_middle_goes_on_where_it_was(server: Server, http: 
 
 
 def test_more_than_announced_wrong_places_and_wrong_sums_are_refused(server: Server, http: httpx.Client) -> None:
-    upload = begin(http, {"a.csv": b"12345"})
-    assert put(http, upload, "b.csv", b"1").status_code == 404
-    assert put(http, upload, "a.csv", b"123456").status_code == 413
-    assert put(http, upload, "a.csv", iter([b"12", b"34"])).status_code == 200  # of unknown length
-    gap = put(http, upload, "a.csv", b"5", 5)
+    upload = begin(http, {"a.txt": b"12345"})
+    assert put(http, upload, "b.txt", b"1").status_code == 404
+    assert put(http, upload, "a.txt", b"123456").status_code == 413
+    assert put(http, upload, "a.txt", iter([b"12", b"34"])).status_code == 200  # of unknown length
+    gap = put(http, upload, "a.txt", b"5", 5)
     assert (gap.status_code, "offset=4" in gap.json()["detail"]) == (409, True)
-    assert put(http, upload, "a.csv", b"6", 4).status_code == 200
-    assert "sha256" in fields(finish(http, upload))["a.csv"]
+    assert put(http, upload, "a.txt", b"6", 4).status_code == 200
+    assert "sha256" in fields(finish(http, upload))["a.txt"]
     assert http.get(f"/api/v1/uploads/{upload}").json()["received"] == 0
-    assert put(http, upload, "a.csv", b"12345").status_code == 200
+    assert put(http, upload, "a.txt", b"12345").status_code == 200
     assert finish(http, upload).status_code == 200
-    assert put(http, upload, "a.csv", b"", 5).status_code == 409
-    body = {"type": "dataset", "files": [{"path": "a.csv", "bytes": 40 << 20}]}
+    assert put(http, upload, "a.txt", b"", 5).status_code == 409
+    body = {"type": "dataset", "files": [{"path": "a.txt", "bytes": 40 << 20}]}
     large = http.post("/api/v1/uploads", json=body).json()
-    told = put(http, large["id"], "a.csv", bytes(large["part_bytes"] + 1))
+    told = put(http, large["id"], "a.txt", bytes(large["part_bytes"] + 1))
     assert (told.status_code, "part_bytes" in told.json()["detail"]) == (413, True)
     assert http.delete(f"/api/v1/uploads/{large['id']}").status_code == 204
     assert http.get(f"/api/v1/uploads/{large['id']}").status_code == 404
@@ -172,8 +171,8 @@ def test_more_than_announced_wrong_places_and_wrong_sums_are_refused(server: Ser
 
 
 def test_two_finishes_at_once_make_one_artifact(server: Server, http: httpx.Client) -> None:
-    upload = begin(http, {"a.csv": CANDLES.encode()})
-    put(http, upload, "a.csv", CANDLES.encode())
+    upload = begin(http, {"a.txt": TEXT.encode()})
+    put(http, upload, "a.txt", TEXT.encode())
     statuses: list[int] = []
 
     def end() -> None:
@@ -191,8 +190,8 @@ def test_two_finishes_at_once_make_one_artifact(server: Server, http: httpx.Clie
 
 
 def test_a_finish_that_was_cut_off_after_moving_is_gone_on_with(server: Server, http: httpx.Client) -> None:
-    upload = begin(http, {"a.csv": b"1"})
-    put(http, upload, "a.csv", b"1")
+    upload = begin(http, {"a.txt": b"1"})
+    put(http, upload, "a.txt", b"1")
     (server.settings.headway_data_dir / "artifacts").mkdir(exist_ok=True)
     folder_of(server.settings, upload).rename(server.settings.headway_data_dir / "artifacts" / upload)
     assert finish(http, upload).json()["state"] == "ready"
@@ -201,12 +200,12 @@ def test_a_finish_that_was_cut_off_after_moving_is_gone_on_with(server: Server, 
 def test_what_nobody_goes_on_with_is_swept_after_a_day(
     server: Server, http: httpx.Client, installation: Installation
 ) -> None:
-    kept, left, silent = (begin(http, {"a.csv": b"12"}) for _ in range(3))
+    kept, left, silent = (begin(http, {"a.txt": b"12"}) for _ in range(3))
     for upload in (kept, left):
-        put(http, upload, "a.csv", b"1")
+        put(http, upload, "a.txt", b"1")
     yesterday = "UPDATE artifacts SET created_at = now() - interval '2 days' WHERE id = ANY(%s)"
     installation.query(yesterday, [kept, left, silent])
-    for path in (folder_of(server.settings, left), folder_of(server.settings, left) / "a.csv"):
+    for path in (folder_of(server.settings, left), folder_of(server.settings, left) / "a.txt"):
         os.utime(path, (1, 1))
     assert folder_of(server.settings, left) in sweep_uploads(server.api.runtime.engine, server.settings)
     answers = [http.get(f"/api/v1/uploads/{upload}").status_code for upload in (kept, left, silent)]
@@ -217,10 +216,10 @@ def test_what_nobody_goes_on_with_is_swept_after_a_day(
 def test_an_artifact_is_deleted_with_its_files_once_nothing_refers_to_it(
     server: Server, http: httpx.Client, installation: Installation
 ) -> None:
-    upload = begin(http, {"a.csv": b"1"})
-    put(http, upload, "a.csv", b"1")
+    upload = begin(http, {"a.txt": b"1"})
+    put(http, upload, "a.txt", b"1")
     folder = Path(finish(http, upload).json()["path"])
-    job = http.post("/api/v1/jobs", json={"kind": "strategy.optimize", "config": {"dataset": f"artifact:{upload}"}})
+    job = http.post("/api/v1/jobs", json={"kind": "dataset.dedupe", "config": {"dataset": f"artifact:{upload}"}})
     refused = http.delete(f"/api/v1/artifacts/{upload}")
     assert (refused.status_code, f"job {job.json()['id']} was given" in refused.json()["detail"]) == (409, True)
     about = next(each for each in http.get("/api/v1/artifacts").json()["items"] if each["job_id"] == job.json()["id"])
@@ -232,7 +231,7 @@ def test_an_artifact_is_deleted_with_its_files_once_nothing_refers_to_it(
     assert not folder.exists()
     assert http.get(f"/api/v1/artifacts/{upload}").status_code == 404
     assert http.delete(f"/api/v1/artifacts/{upload}").status_code == 404
-    unfinished = begin(http, {"a.csv": b"1"})
+    unfinished = begin(http, {"a.txt": b"1"})
     assert http.delete(f"/api/v1/artifacts/{unfinished}").status_code == 204
     # what another host has of it goes when that host looks
     folder.mkdir()
@@ -259,13 +258,13 @@ def test_a_full_disk_is_said_and_leaves_nothing_behind(
     with small_disk(tmp_path / "disk") as disk:
         settings = make_settings(disk, environment["HEADWAY_DATABASE_URL"], environment["HEADWAY_REDIS_URL"])
         with serving(settings) as server, server.client() as http:
-            body = {"type": "dataset", "files": [{"path": "a.csv", "bytes": 200 << 20}]}
+            body = {"type": "dataset", "files": [{"path": "a.txt", "bytes": 200 << 20}]}
             refused = http.post("/api/v1/uploads", json=body)
             assert (refused.status_code, refused.json()["title"]) == (507, "Disk full")
-            upload = begin(http, {"a.csv": bytes(8 << 20)})
-            put(http, upload, "a.csv", b"0")
+            upload = begin(http, {"a.txt": bytes(8 << 20)})
+            put(http, upload, "a.txt", b"0")
             (disk / "ballast").write_bytes(bytes(299 << 20))
-            full = put(http, upload, "a.csv", bytes(4 << 20), 1)
+            full = put(http, upload, "a.txt", bytes(4 << 20), 1)
             assert (full.status_code, "removed" in full.json()["detail"]) == (507, True)
             assert not folder_of(settings, upload).exists()
             assert http.get(f"/api/v1/uploads/{upload}").status_code == 404
@@ -280,49 +279,41 @@ def test_another_host_says_where_an_upload_goes_and_may_pull_what_came_of_it(
         elm.server.client() as at_elm,
         fir.server.client() as at_fir,
     ):
-        upload = begin(at_elm, {"a.csv": b"1"})
-        elsewhere = put(at_fir, upload, "a.csv", b"1")
+        upload = begin(at_elm, {"a.txt": b"1"})
+        elsewhere = put(at_fir, upload, "a.txt", b"1")
         assert (elsewhere.status_code, "goes to host elm" in elsewhere.json()["detail"]) == (404, True)
-        put(at_elm, upload, "a.csv", b"1")
+        put(at_elm, upload, "a.txt", b"1")
         finish(at_elm, upload)
         assert elm.server.url in at_fir.get(f"/api/v1/artifacts/{upload}/files").json()["detail"]
         target = tmp_path / "copy"
         assert pull(Wanted(elm.server.url, f"artifacts/{upload}", target), TOKEN, lambda: None) == 1
-        assert (target / "a.csv").read_bytes() == b"1"
+        assert (target / "a.txt").read_bytes() == b"1"
 
 
-def bomb(path: Path) -> bytes:
-    """A zip with one good picture, one that unpacks to far more than it says, a way out, and a link."""
-    from PIL import Image
-
-    Image.effect_noise((64, 64), 90).save(path.with_suffix(".png"))
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.write(path.with_suffix(".png"), "good.png")
-        archive.writestr("bomb.png", bytes(8 << 20))
-        archive.writestr("../../out.png", b"1")
-        link = zipfile.ZipInfo("link.png")
-        link.external_attr = 0o120777 << 16
-        archive.writestr(link, "/etc/passwd")
-    return path.read_bytes()
+@pytest.fixture
+def filed(http: httpx.Client) -> dict[str, Any]:
+    """An artifact of two files, one in a folder."""
+    files = {"notes.md": b"# Notes", "set/cats.jsonl": b'{"text": "cat"}'}
+    upload = begin(http, files)
+    for path, content in files.items():
+        put(http, upload, path, content)
+    return finish(http, upload).json()
 
 
-def test_an_uploaded_zip_of_pictures_is_read_in_place_and_leads_nowhere(
-    server: Server, http: httpx.Client, tmp_path: Path
-) -> None:
-    from headway.errors import InvalidInputError
-    from headway.jobs.kinds.images_index.sources import Limits, open_source
+def test_files_of_an_artifact_are_read_by_their_path(http: httpx.Client, server: Server, filed: dict[str, Any]) -> None:
+    url = f"/api/v1/artifacts/{filed['id']}/file"
+    read = http.get(url, params={"path": "set/cats.jsonl"})
+    assert read.json() == {"text": "cat"}
+    assert read.headers["Content-Disposition"] == "attachment"
+    assert read.headers["X-Content-Type-Options"] == "nosniff"
+    with server.client("") as nobody:
+        assert nobody.get(url, params={"path": "set/cats.jsonl"}).status_code == 401
 
-    content = bomb(tmp_path / "pictures.zip")
-    upload = begin(http, {"pictures.zip": content})
-    put(http, upload, "pictures.zip", content)
-    folder = Path(finish(http, upload).json()["path"])
-    with pytest.raises(InvalidInputError, match="most_total_gb"):
-        open_source(folder, Limits(10, 1 << 20, 4 << 20), "dataset")
-    with pytest.raises(InvalidInputError, match="most_pictures"):
-        open_source(folder, Limits(2, 1 << 20, 1 << 30), "dataset")
-    source = open_source(folder, Limits(10, 1 << 20, 1 << 30), "dataset")
-    assert source.listing.names == ["bomb.png", "good.png"]
-    assert set(source.listing.refused) == {"../../out.png", "link.png"}
-    with pytest.raises(Exception, match="has more than 1 MB"):
-        source.read("bomb.png")
-    assert sorted(path.name for path in folder.rglob("*")) == ["pictures.zip"]
+
+@pytest.mark.parametrize(
+    "path", ["../../token", "/etc/passwd", "set", "no/such.json", "set/../../../token", "leads-out.json", "a\x01b"]
+)
+def test_nothing_outside_an_artifact_is_read(http: httpx.Client, filed: dict[str, Any], path: str) -> None:
+    (Path(filed["path"]) / "leads-out.json").symlink_to("/etc/passwd")
+    answer = http.get(f"/api/v1/artifacts/{filed['id']}/file", params={"path": path})
+    assert answer.status_code in (404, 422), answer.text

@@ -42,7 +42,6 @@ def test_no_command_imports_torch_or_the_database_to_explain_itself(command: str
         ("model_download", ("torch", "numpy")),
         ("dataset_tokenize", ("transformers.modeling_utils", "torch._dynamo")),
         ("sae_train", ("transformers", "torch._dynamo", "scipy")),
-        ("strategy_optimize", ("torch", "pandas")),
     ],
 )
 def test_a_job_imports_no_library_that_its_kind_may_do_without(kind: str, left_out: tuple[str, ...]) -> None:

@@ -1,9 +1,9 @@
-// System, Operations, Strategies and a job's result show what there is, in light theme; a search's ranges are set in its form.
-// BASE_URL, TOKEN, JOB_ID (it runs), CONFIGURATION (the id of a saved one), MADE_ID (a job that made a dataset of documents).
+// System, Operations and a job's result show what there is, in light theme.
+// BASE_URL, TOKEN, JOB_ID (it runs), MADE_ID (a job that made a dataset of documents).
 
 import { DESKTOP, api, check, expect, run, signedIn, wanted } from "./page.mjs";
 
-const [BASE_URL, TOKEN, JOB_ID, CONFIGURATION, MADE_ID] = wanted("BASE_URL", "TOKEN", "JOB_ID", "CONFIGURATION", "MADE_ID");
+const [BASE_URL, TOKEN, JOB_ID, MADE_ID] = wanted("BASE_URL", "TOKEN", "JOB_ID", "MADE_ID");
 
 /** A line is drawn in some chart: pixels with a colour, which axes and text have not. */
 function allDrawn() {
@@ -34,15 +34,6 @@ async function operations(page) {
   await expect("the queues are not shown", page.getByRole("heading", { name: "Queues" }).waitFor());
 }
 
-async function strategies(page) {
-  const { name } = await api(BASE_URL, TOKEN, `/configurations/${CONFIGURATION}`);
-  await page.goto(`${BASE_URL}/strategies`);
-  const saved = page.getByRole("table", { name: "Saved configurations" }).getByRole("link", { name });
-  await expect("the saved configuration is not listed", saved.waitFor());
-  await saved.click();
-  await expect("the configuration's page has no figures", page.getByRole("heading", { name: "Figures" }).waitFor());
-}
-
 async function result(page) {
   const { items } = await api(BASE_URL, TOKEN, `/artifacts?job_id=${MADE_ID}`);
   const { documents } = items[0].meta;
@@ -52,20 +43,8 @@ async function result(page) {
   await expect(`the result does not tell its ${documents} documents`, told.first().waitFor());
 }
 
-async function ranges(page) {
-  await page.goto(`${BASE_URL}/submit/strategy.optimize`);
-  await page.getByRole("button", { name: "Add", exact: true }).click();
-  const name = page.getByLabel("Name", { exact: true }).last();
-  await name.fill("fast");
-  await name.blur();
-  await page.getByRole("textbox", { name: /^From/ }).fill("5");
-  await page.getByText("JSON", { exact: true }).click();
-  const config = JSON.parse(await page.getByLabel("Config", { exact: true }).inputValue());
-  check(`the range is not in the config: ${JSON.stringify(config.parameters)}`, config.parameters.fast?.low === 5);
-}
-
 await run(async (browser) => {
   const page = await signedIn(await browser.newContext({ ...DESKTOP, colorScheme: "light" }), BASE_URL, TOKEN);
-  for (const visit of [system, operations, strategies, result, ranges]) await visit(page);
+  for (const visit of [system, operations, result]) await visit(page);
   page.assertCalm();
 });

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from headway.jobs.kind import KindConfig, artifact_input
-from headway.jobs.uploads import MODEL_FILES, PREFERENCE_FILES
+from headway.jobs.uploads import MODEL_FILES, Upload
 
 
 class DpoTrainConfig(KindConfig):
@@ -20,7 +20,7 @@ class DpoTrainConfig(KindConfig):
         "dataset",
         title="Preferences",
         description="JSON lines with prompt, chosen and rejected.",
-        upload=PREFERENCE_FILES,
+        upload=Upload(("*.jsonl", "*.jsonl.gz")),
     )
     epochs: int = Field(default=1, title="Epochs", description="Times each pair is taken.", ge=1, le=1000)
     batch_size: int = Field(

@@ -7,8 +7,9 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from headway.jobs.kind import KindConfig, artifact_input
-from headway.jobs.uploads import PICTURE_FILES
+from headway.jobs.uploads import Upload
 
+PICTURES = Upload(("*.zip", "*.bmp", "*.gif", "*.jpeg", "*.jpg", "*.png", "*.tif", "*.tiff", "*.webp"), folder=True)
 Phase = Literal["embedding", "face_detection", "clustering"]
 
 
@@ -26,7 +27,7 @@ class ImagesConfig(KindConfig):
         title="Dataset",
         description="Uploaded pictures, or an uploaded .zip of them.",
         optional=True,
-        upload=PICTURE_FILES,
+        upload=PICTURES,
     )
     example: Literal["scikit-image"] = Field(
         "scikit-image",

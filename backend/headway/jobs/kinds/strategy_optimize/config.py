@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from headway.jobs.kind import KindConfig, artifact_input
 from headway.jobs.kinds.strategy_optimize.catalogue import declared_ranges, find_strategy, strategy_names
 from headway.jobs.kinds.strategy_optimize.parameters import Parameter
-from headway.jobs.uploads import PRICE_FILES
+from headway.jobs.uploads import Upload
 
 Method = Literal["tpe", "random", "grid", "gp"]
 Score = Literal["sharpe", "sortino", "return_percent"]
@@ -62,7 +62,7 @@ class StrategyConfig(KindConfig):
         title="Dataset",
         description="One such file, uploaded.",
         optional=True,
-        upload=PRICE_FILES,
+        upload=Upload(("*.csv", "*.parquet")),
     )
     time_format: str | None = Field(
         None,

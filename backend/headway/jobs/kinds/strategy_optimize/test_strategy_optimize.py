@@ -235,3 +235,10 @@ def test_strategy_of_another_package_is_found_by_its_entry_point(
     assert ran.result["outcome"] == "completed", ran.result
     assert sorted(ran.metrics["params/n"].values()) == [10, 20, 30, 40]
     assert configuration(ran)["strategy"] == "every_nth"
+
+
+def test_a_search_imports_neither_torch_nor_pandas() -> None:
+    module = KIND.run.partition(":")[0]
+    look = f"import {module}, sys; print([name for name in ('torch', 'pandas') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout == "[]\n"

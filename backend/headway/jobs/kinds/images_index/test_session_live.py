@@ -1,19 +1,21 @@
-"""Image sessions over HTTP: the unified view of a live session, a session restarted, and the files of an artifact."""
+"""A live image session: its unified view, a restart from a phase, its files, and what an uploaded zip may hold."""
 
 from __future__ import annotations
 
-import os
 import shutil
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from PIL import Image
 
+from headway.errors import InvalidInputError
+from headway.jobs.kinds.images_index.sources import Limits, open_source
 from headway.jobs.kinds.images_index.test_images_index import QUICK, variants
 from tests.installation import Installation, open_installation, wait_until
-from tests.integration.api_server import Server
 
 WEIGHTS = {"training": 30, "faceDetection": 65, "clustering": 5}
 WAIT_SECONDS = 300.0
@@ -46,7 +48,7 @@ def watched(installation: Installation, http: httpx.Client, tmp_path_factory: py
 
 
 def uploaded(http: httpx.Client, file: Path) -> str:
-    """The file as an artifact."""
+    """The file as an artifact, by reference."""
     announced = {"type": "dataset", "files": [{"path": file.name, "bytes": file.stat().st_size}]}
     upload = http.post("/api/v1/uploads", json=announced).json()
     sent = http.put(f"/api/v1/uploads/{upload['id']}/file", params={"path": file.name}, content=file.read_bytes())
@@ -108,32 +110,38 @@ def test_retry_restarts_from_a_phase_and_reuses_those_before(
     assert meta["clustering"] == artifact_of(http, watched[0])["meta"]["clustering"]
 
 
-def test_files_of_an_artifact_are_read_by_their_path(watched: Any, http: httpx.Client) -> None:
+def test_clusters_and_their_sheets_are_read_from_the_artifact(watched: Any, http: httpx.Client) -> None:
     url = f"/api/v1/artifacts/{artifact_of(http, watched[0])['id']}/file"
     clusters = http.get(url, params={"path": "clusters.json"})
     assert [group["size"] for group in clusters.json()["pictures"]["groups"]] == [4, 4, 4]
     sheet = http.get(url, params={"path": clusters.json()["pictures"]["groups"][0]["sheet"]})
     assert sheet.headers["Content-Type"] == "image/jpeg"
     assert sheet.content.startswith(b"\xff\xd8")
-    saved = http.get(url, params={"path": "vectors.npy"})
-    assert saved.headers["Content-Disposition"] == "attachment"
-    assert saved.headers["X-Content-Type-Options"] == "nosniff"
 
 
-@pytest.mark.parametrize(
-    "path",
-    ["../../token", "/etc/passwd", "thumbs", "no/such.json", "thumbs/../../../token", "leads-out.json", "a\x01b"],
-)
-def test_nothing_outside_an_artifact_is_read(watched: Any, http: httpx.Client, path: str) -> None:
-    artifact = artifact_of(http, watched[0])
-    link = Path(artifact["path"]) / "leads-out.json"
-    if not os.path.lexists(link):
-        link.symlink_to("/etc/passwd")
-    answer = http.get(f"/api/v1/artifacts/{artifact['id']}/file", params={"path": path})
-    assert answer.status_code in (404, 422), answer.text
+def bomb(path: Path) -> Path:
+    """A zip with one good picture, one that unpacks to far more than it says, a way out, and a link."""
+    Image.effect_noise((64, 64), 90).save(path.with_suffix(".png"))
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.write(path.with_suffix(".png"), "good.png")
+        archive.writestr("bomb.png", bytes(8 << 20))
+        archive.writestr("../../out.png", b"1")
+        link = zipfile.ZipInfo("link.png")
+        link.external_attr = 0o120777 << 16
+        archive.writestr(link, "/etc/passwd")
+    return path
 
 
-def test_files_need_a_token(watched: Any, http: httpx.Client, server: Server) -> None:
-    url = f"/api/v1/artifacts/{artifact_of(http, watched[0])['id']}/file"
-    with server.client("") as nobody:
-        assert nobody.get(url, params={"path": "clusters.json"}).status_code == 401
+def test_an_uploaded_zip_of_pictures_is_read_in_place_and_leads_nowhere(http: httpx.Client, tmp_path: Path) -> None:
+    artifact = uploaded(http, bomb(tmp_path / "pictures.zip"))[len("artifact:") :]
+    folder = Path(http.get(f"/api/v1/artifacts/{artifact}").json()["path"])
+    with pytest.raises(InvalidInputError, match="most_total_gb"):
+        open_source(folder, Limits(10, 1 << 20, 4 << 20), "dataset")
+    with pytest.raises(InvalidInputError, match="most_pictures"):
+        open_source(folder, Limits(2, 1 << 20, 1 << 30), "dataset")
+    source = open_source(folder, Limits(10, 1 << 20, 1 << 30), "dataset")
+    assert source.listing.names == ["bomb.png", "good.png"]
+    assert set(source.listing.refused) == {"../../out.png", "link.png"}
+    with pytest.raises(Exception, match="has more than 1 MB"):
+        source.read("bomb.png")
+    assert sorted(path.name for path in folder.rglob("*")) == ["pictures.zip"]

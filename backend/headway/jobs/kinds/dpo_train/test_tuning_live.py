@@ -10,8 +10,6 @@ from typing import Any
 import httpx
 import pytest
 
-from headway.services.control_job import cancel_job
-from headway.services.submit_study import StudyRequest, submit_study
 from tests.installation import Installation, open_installation, wait_until
 from tests.tiny_models import some_text, tiny_llama
 
@@ -34,7 +32,6 @@ FIELDS = {
     "estimated_completion",
 }  # fmt: skip
 PAIRS, STEPS_PER_EPOCH = 40, 5
-BEARER = {"Authorization": "Bearer test-token"}
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +43,7 @@ def installation(postgres_url: str, redis_url: str) -> Iterator[Installation]:
 
 
 @pytest.fixture(scope="module")
-def made(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def made(installation: Installation, http: httpx.Client, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """A model and pairs of its own making, by the field of `dpo.train` that takes them."""
     folder = tmp_path_factory.mktemp("made")
     making = {"model": "job:model/model", "dataset": "job:text/dataset", "pairs": PAIRS, "prompt_tokens": 6}
@@ -56,8 +53,8 @@ def made(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -
         ("pairs", "preferences.make", making | {"continuation_tokens": 6, "batch_size": 8}),
     ]
     study = {"name": "pairs", "jobs": [{"key": key, "kind": kind, "config": config} for key, kind, config in jobs]}
-    jobs_made = submit_study(installation.engine, installation.runtime.signals, StudyRequest.model_validate(study)).jobs
-    assert installation.wait_state(jobs_made[-1].id, "completed", "failed", timeout=300).state == "completed"
+    last = http.post("/api/v1/studies", json=study).raise_for_status().json()["jobs"][-1]["id"]
+    assert installation.wait_state(last, "completed", "failed", timeout=300).state == "completed"
     return {output: f"artifact:{id_}" for output, id_ in installation.query("SELECT output, id FROM artifacts")}
 
 
@@ -67,20 +64,18 @@ def submit(installation: Installation, made: dict[str, str], **tuning: Any) -> s
 
 
 def test_a_run_shows_its_phases_and_counts_and_survives_a_kill(
-    installation: Installation, made: dict[str, str]
+    installation: Installation, http: httpx.Client, made: dict[str, str]
 ) -> None:
-    address = installation.start_api()
     job_id = submit(installation, made)
     runs: list[dict[str, Any]] = []
-    with httpx.Client(base_url=address, headers=BEARER, timeout=30) as http:
 
-        def look() -> dict[str, Any]:
-            runs.append(http.get(f"/runs/{job_id}").raise_for_status().json())
-            return runs[-1]
+    def look() -> dict[str, Any]:
+        runs.append(http.get(f"/runs/{job_id}").raise_for_status().json())
+        return runs[-1]
 
-        wait_until(lambda: (look()["current_step"] or 0) >= 4 and look()["current_phase"] == "training", 300, "step 4")
-        os.killpg(installation.process_group(job_id), signal.SIGKILL)
-        wait_until(lambda: look()["status"] in ("completed", "failed"), 300, "the end")
+    wait_until(lambda: (look()["current_step"] or 0) >= 4 and look()["current_phase"] == "training", 300, "step 4")
+    os.killpg(installation.process_group(job_id), signal.SIGKILL)
+    wait_until(lambda: look()["status"] in ("completed", "failed"), 300, "the end")
     job = installation.job(job_id)
     assert (job.state, job.attempt) == ("completed", 2), job.error
     assert all(run.keys() == FIELDS for run in runs)
@@ -101,11 +96,13 @@ def test_a_run_shows_its_phases_and_counts_and_survives_a_kill(
     assert {"before", "after"} <= set(policy[0]["samples"][0])
 
 
-def test_cancel_ends_the_process_of_a_training(installation: Installation, made: dict[str, str]) -> None:
+def test_cancel_ends_the_process_of_a_training(
+    installation: Installation, http: httpx.Client, made: dict[str, str]
+) -> None:
     job_id = submit(installation, made, epochs=1000)
     installation.wait(job_id, lambda job: job.phase == "training" and job.metrics.get("loss"), timeout=300)
     group = installation.process_group(job_id)
-    cancel_job(installation.engine, installation.runtime.signals, job_id)
+    http.post(f"/api/v1/jobs/{job_id}/cancel", json={}).raise_for_status()
     assert installation.wait_state(job_id, "cancelled", "failed", timeout=60).state == "cancelled"
     wait_until(lambda: not _lives(group), timeout=30, what="the end of its process")
 

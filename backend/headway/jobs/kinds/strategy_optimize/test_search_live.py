@@ -1,4 +1,4 @@
-"""Saved configurations over HTTP, from a search that was started and watched by the second training API."""
+"""A search by a real worker: watched by the second training API, saved, run again, and shown by the dashboard."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ import pytest
 from pyarrow import parquet
 
 from headway.jobs.registry import get_kind
+from tests.acceptance.browser import needs_chromium, run_script
 from tests.installation import Installation, open_installation
+from tests.integration.api_server import Server
 
 CANDLES, EPISODES = 1_600_000, 16
 ALL = "/api/v1/configurations"
@@ -195,3 +197,12 @@ def test_what_is_not_there_is_said(http: httpx.Client) -> None:
     response = http.get(f"{ALL}/compare", params={"ids": "one"})
     assert response.status_code == 422
     assert response.json()["errors"][0]["field"] == "ids"
+
+
+@needs_chromium
+@pytest.mark.browser
+def test_dashboard_shows_the_saved_configuration_and_its_form_takes_ranges(
+    server: Server, http: httpx.Client, watched: tuple[str, Any]
+) -> None:
+    saved = saved_of(http, watched[0])["id"]
+    run_script("strategies", BASE_URL=server.url, TOKEN=server.token, CONFIGURATION=saved)
