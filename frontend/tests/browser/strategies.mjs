@@ -8,7 +8,8 @@ const [BASE_URL, TOKEN, CONFIGURATION] = wanted("BASE_URL", "TOKEN", "CONFIGURAT
 async function strategies(page) {
   const { name } = await api(BASE_URL, TOKEN, `/configurations/${CONFIGURATION}`);
   await page.goto(`${BASE_URL}/strategies`);
-  const saved = page.getByRole("table", { name: "Saved configurations" }).getByRole("link", { name });
+  const links = page.getByRole("table", { name: "Saved configurations" }).getByRole("link", { name });
+  const saved = links.and(page.locator(`[href$="${CONFIGURATION}"]`));
   await expect("the saved configuration is not listed", saved.waitFor());
   await saved.click();
   await expect("the configuration's page has no figures", page.getByRole("heading", { name: "Figures" }).waitFor());
