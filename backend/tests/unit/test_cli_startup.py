@@ -50,8 +50,20 @@ def test_a_job_imports_no_library_that_its_kind_may_do_without(kind: str, left_o
     assert done.stdout == "[]\n"
 
 
-def test_an_api_starts_without_training_libraries_the_queue_and_a_client_of_http() -> None:
-    heavy = ("torch", "transformers", "numpy", "celery", "httpx")
-    program = f"import sys, headway.api.app; print([name for name in {heavy!r} if name in sys.modules])"
+@pytest.mark.parametrize(
+    ("service", "left_out"),
+    [
+        ("api", ("torch", "transformers", "numpy", "celery", "httpx", "requests", "rich", "valkey")),
+        ("workers", ("torch", "transformers", "numpy", "httpx", "requests", "rich", "aiohttp")),
+    ],
+)
+def test_a_service_starts_without_what_it_does_not_use(service: str, left_out: tuple[str, ...]) -> None:
+    program = f"import sys, headway.{service}.app; print([name for name in {left_out!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_what_was_hidden_from_a_library_can_be_imported_afterwards() -> None:
+    program = "import headway.api.app, requests, rich.console, valkey; print(requests.__name__)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=300, check=True)
+    assert done.stdout == "requests\n"
