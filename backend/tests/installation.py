@@ -115,7 +115,7 @@ class Installation:
         """Start a worker process; it ends with the test run in any case."""
         code = (
             "from headway.settings import load_settings; from headway.workers.app import serve; "
-            f"serve(load_settings(), {queues.split(',')!r}, beat={beat})"
+            f"from headway.leaving import leave; serve(load_settings(), {queues.split(',')!r}, beat={beat}); leave()"
         )
         log = Path(self.environment["HEADWAY_DATA_DIR"]) / f"worker-{next(_numbers)}.log"
         with log.open("ab") as output:

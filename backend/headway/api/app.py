@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
@@ -70,11 +68,8 @@ def serve(settings: Settings) -> None:
     """
     configure_logging(settings, service="api")
     stuck = _run(_serve(settings))
-    if stuck:
-        # threads that wait for a service that hangs would hold the exit up
+    if stuck:  # by a service that hangs; `leave` does not wait for their threads
         log.warning("left with work under way", calls=stuck)
-        sys.stderr.flush()
-        os._exit(0)
 
 
 def _compose(runtime: Runtime, routes: Sequence[Route]) -> Api:

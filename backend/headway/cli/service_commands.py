@@ -51,9 +51,11 @@ def api() -> None:
     # nothing of what is imported is garbage: the server turns the collector on again once it stands
     gc.disable()
     from headway.api.app import serve
+    from headway.leaving import leave
     from headway.settings import get_settings
 
     serve(get_settings())
+    leave()
 
 
 def worker(
@@ -72,9 +74,11 @@ def worker(
     names = [name.strip() for name in queues.split(",") if name.strip()]
     if unknown := [name for name in names if name not in QUEUES] or not names:
         raise InvalidInputError(FieldProblem("--queues", f"{unknown or queues!r}: choose from {', '.join(QUEUES)}"))
+    from headway.leaving import leave
     from headway.workers.app import serve
 
     serve(get_settings(), names, with_beat)
+    leave()
 
 
 def beat() -> None:

@@ -5,7 +5,6 @@ The exit status is 0 when a RESULT record was written, whatever the outcome; any
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import gc
 import logging
@@ -22,6 +21,7 @@ from headway.jobs.context import JobContext
 from headway.jobs.order import JobOrder
 from headway.jobs.registry import get_kind
 from headway.jobs.reporter import Reporter
+from headway.leaving import leave
 from headway.parent_death import end_with_parent
 from headway.spool.control import Control
 from headway.spool.records import EventKind
@@ -111,15 +111,7 @@ def main() -> NoReturn:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.basicConfig(level=logging.WARNING, handlers=[])
     run_in_folder(Path(sys.argv[1]))
-    _leave()
-
-
-def _leave() -> NoReturn:
-    """End without taking the libraries down one object at a time: with torch and transformers that is 1 to 2 s."""
-    atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] (temporary folders, helper processes)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(0)
+    leave()
 
 
 if __name__ == "__main__":

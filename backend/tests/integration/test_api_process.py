@@ -26,10 +26,10 @@ from tests.integration.api_server import Server, make_settings, serving
 
 RUN = (
     "import sys; from headway.api.app import serve; from headway.settings import load_settings;"
-    "from headway.errors import HeadwayError\n"
+    "from headway.errors import HeadwayError; from headway.leaving import leave\n"
     "try: serve(load_settings())\n"
     "except HeadwayError as error: sys.exit(str(error))\n"
-    "print(*sys.modules)"
+    "print(*sys.modules); leave()"
 )
 HEAVY = {"torch", "alembic", "celery", "transformers", "numpy"}
 
