@@ -2,12 +2,14 @@
 
 Everything is real: embedded Postgres and Valkey, a worker process, an API process, a job process of a kind that comes
 from outside by its entry point (each point's value is the time of its call), a python-socketio client. Aim: p50 <= 120
-ms, p99 <= 250 ms with the default drain (100 ms) and batch (100 ms) intervals.
+ms, p99 <= 250 ms with the default drain (100 ms) and batch (100 ms) intervals. Once alone; and once, without an aim,
+while as many other jobs as there are cores keep them busy.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import statistics
 import sys
 import tempfile
@@ -27,6 +29,8 @@ from bench.services import embedded_installation
 from tests.installation import Installation
 
 AIM_P50_MS, AIM_P99_MS = 120.0, 250.0
+CORES = os.cpu_count() or 1
+BUSY = {"steps": 1_000_000, "step_seconds": 0.05, "inner": 1, "checkpoint_every": 0}
 STEPS = 400
 STEP_SECONDS = 0.05
 
@@ -87,14 +91,27 @@ async def delays(installation: Installation, address: str) -> list[float]:
 def main() -> int:
     """Print the table; 1 when an aim is missed or a point did not arrive."""
     with clock_kind() as path, embedded_installation() as installation:
-        installation.start_worker("cpu", PYTHONPATH=path)
+        installation.start_worker("cpu", PYTHONPATH=path, HEADWAY_SLOTS=f"cpu={CORES + 1}")
         address = installation.start_api(PYTHONPATH=path)
-        found = sorted(asyncio.run(delays(installation, address)))
-    p50, p99 = statistics.median(found), found[int(len(found) * 0.99)]
-    table = Table("points", "p50 ms", "p99 ms", "max ms", "aim p50", "aim p99")
-    table.add_row(str(len(found)), f"{p50:.1f}", f"{p99:.1f}", f"{found[-1]:.1f}", f"{AIM_P50_MS:g}", f"{AIM_P99_MS:g}")
+        alone = sorted(asyncio.run(delays(installation, address)))
+        for _ in range(CORES):
+            busy = installation.submit("probe.work", BUSY)
+            installation.wait(busy, lambda job: job.phase == "working")
+        crowded = sorted(asyncio.run(delays(installation, address)))
+    table = Table("", "points", "p50 ms", "p99 ms", "max ms", "aim p50", "aim p99")
+    table.add_row("alone", *_described(alone), f"{AIM_P50_MS:g}", f"{AIM_P99_MS:g}")
+    table.add_row(f"beside {CORES} busy jobs", *_described(crowded), "", "")
     Console().print(table)
-    return 0 if len(found) == STEPS and p50 <= AIM_P50_MS and p99 <= AIM_P99_MS else 1
+    met = statistics.median(alone) <= AIM_P50_MS and _p99(alone) <= AIM_P99_MS
+    return 0 if len(alone) == len(crowded) == STEPS and met else 1
+
+
+def _described(found: list[float]) -> list[str]:
+    return [str(len(found)), f"{statistics.median(found):.1f}", f"{_p99(found):.1f}", f"{found[-1]:.1f}"]
+
+
+def _p99(found: list[float]) -> float:
+    return found[int(len(found) * 0.99)]
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ from headway.spool.records import EventKind
 from headway.spool.writer import SpoolWriter
 
 OUTCOMES = {"pause": "paused", "cancel": "cancelled"}
-OOM_SCORE = "500"
+OOM_SCORE = 500
+NICENESS = 5
 
 
 class SpoolLogHandler(logging.Handler):
@@ -105,13 +106,20 @@ def main() -> NoReturn:
     gc.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent(signal.SIGKILL)
-    # when memory runs out, a job goes before Postgres does
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+    _give_way()
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     logging.basicConfig(level=logging.WARNING, handlers=[])
     run_in_folder(Path(sys.argv[1]))
     leave()
+
+
+def _give_way() -> None:
+    """Without memory a job goes before Postgres does; without a free processor it waits for what tells of it."""
+    os.nice(NICENESS)
+    # between sessions, and a job has its own, Linux may weigh the groups instead (sched(7), "The autogroup feature")
+    for file, value in (("oom_score_adj", OOM_SCORE), ("autogroup", NICENESS)):
+        with contextlib.suppress(OSError):
+            Path("/proc/self", file).write_text(str(value))
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -231,9 +232,13 @@ def test_what_the_process_prints_and_why_it_failed_stands_in_the_log(installatio
 
 
 @pytest.mark.skipif(not Path("/proc/self/oom_score_adj").exists(), reason="only Linux has it")
-def test_job_goes_before_postgres_when_memory_runs_out(installation: Installation) -> None:
+def test_job_goes_before_postgres_when_memory_runs_out_and_waits_for_it_without_a_free_processor(
+    installation: Installation,
+) -> None:
     job_id = installation.submit(config=LONG)
     installation.wait(job_id, lambda job: job.step)
-    assert Path(f"/proc/{installation.process_group(job_id)}/oom_score_adj").read_text() == "500\n"
+    process = installation.process_group(job_id)
+    assert Path(f"/proc/{process}/oom_score_adj").read_text() == "500\n"
+    assert os.getpriority(os.PRIO_PROCESS, process) > os.getpriority(os.PRIO_PROCESS, os.getpid())
     cancel_job(installation.engine, installation.runtime.signals, job_id)
     installation.wait_state(job_id, "cancelled")
