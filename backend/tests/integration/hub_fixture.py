@@ -23,9 +23,9 @@ ELSEWHERE = "/elsewhere"
 @dataclass
 class Fault:
     """Spoils one answer for a file: closes (`fin`), resets (`rst`) or stalls the connection after some bytes of the
-    body, spoils a byte of it (`flip`), or answers `status` instead, with `headers`."""
+    body, spoils a byte of it (`flip`), answers `status` instead, with `headers`, or nothing at all (`mute`)."""
 
-    how: Literal["fin", "rst", "stall", "flip", "status"]
+    how: Literal["fin", "rst", "stall", "flip", "status", "mute"]
     after_bytes: int = 0
     status: int = 503
     headers: dict[str, str] = field(default_factory=dict)
@@ -131,6 +131,8 @@ class Hub:
         fault = self.faults[name].pop(0) if self.faults.get(name) else None
         if fault and fault.how == "status":
             return web.Response(status=fault.status, headers=fault.headers)
+        if fault and fault.how == "mute":
+            await asyncio.Event().wait()
         if fault and fault.how == "flip":
             content = (
                 content[: fault.after_bytes]

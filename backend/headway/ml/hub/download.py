@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential_jitter
 
+from headway.ml.hub.arriving import TICK_SECONDS, Arriving
 from headway.ml.hub.errors import SourceError, SourceNetworkError
 
 CONNECT_SECONDS = 10.0
@@ -21,7 +22,6 @@ LONGEST_WAIT_SECONDS = 30.0
 #: A server that asks for a longer pause is left alone until the job is retried.
 LONGEST_ASKED_SECONDS = 300.0
 TOO_MANY_REQUESTS = 429
-TICK_SECONDS = 0.25
 REFUSALS = {
     401: "may not be read without a token: set HF_TOKEN",
     403: "is gated or private: ask for access on its page and set HF_TOKEN",
@@ -62,7 +62,8 @@ class RangeDownloader:
     def download(self, url: str, part: Path, size: int, on_bytes: Callable[[int], None]) -> None:
         """Fill `part` up to `size` bytes, keeping what it holds already.
 
-        `on_bytes(bytes in the part file)` is called for each chunk and while waiting to try again; it may raise to end.
+        `on_bytes(bytes in the part file)` is called for each chunk, and while waiting for one or to try again; it may
+        raise to end.
         Raises SourceError where trying again cannot help, SourceNetworkError after `FRUITLESS_TRIES` tries without a
         byte, OSError when the disk is full. The part file stays, whichever it is.
         """
@@ -117,17 +118,17 @@ class RangeDownloader:
         if start == size:
             on_bytes(size)
             return
-        with self._client.stream("GET", url, headers=_range(start, size)) as response:
-            start = _offset_of(response, start)
-            with part.open("r+b") as file:
-                if part.stat().st_size > start:
-                    file.truncate(start)
-                file.seek(start)
-                for chunk in response.iter_raw():  # as it comes: what is held back would be lost with the connection
-                    file.write(chunk)
-                    file.flush()  # a kill loses what Python still holds
-                    start += len(chunk)
-                    on_bytes(start)
+        asked = _range(start, size)
+        with part.open("r+b") as file, Arriving(self._client, url, asked, tick=lambda: on_bytes(start)) as arriving:
+            start = _offset_of(arriving.response(), start)
+            if part.stat().st_size > start:
+                file.truncate(start)
+            file.seek(start)
+            for chunk in arriving.chunks():
+                file.write(chunk)
+                file.flush()  # a kill loses what Python still holds
+                start += len(chunk)
+                on_bytes(start)
         if start != size:
             raise _TryAgainError(f"the connection ended at byte {start} of {size}")
 

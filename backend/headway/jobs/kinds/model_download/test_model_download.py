@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -170,6 +171,24 @@ def test_a_connection_that_stalls_is_given_up_and_gone_on_with(hub, tmp_path, mo
     assert download(tmp_path).result["outcome"] == "completed"
     assert hub.starts("model.safetensors") == [0, 400_000]
     assert (tmp_path / "out/model/model.safetensors").read_bytes() == WEIGHTS
+
+
+@pytest.mark.parametrize("after", [None, 400_000], ids=["before its answer", "in the middle"])
+def test_a_cancel_is_heard_while_the_server_is_silent(hub, tmp_path, monkeypatch, after):
+    monkeypatch.setattr("headway.ml.hub.download.STALL_SECONDS", 3600.0)
+    monkeypatch.setattr("headway.ml.hub.download.CONNECT_SECONDS", 3600.0)
+    hub.faults["model.safetensors"] = [Fault("mute" if after is None else "stall", after or 0)]
+    part = tmp_path / "out/model/model.safetensors.part"
+
+    def cancel_later(control: Control) -> None:
+        def cancel() -> None:
+            _wait_for(lambda: hub.starts("model.safetensors") and part.stat().st_size == (after or 0))
+            control.cancel()
+
+        threading.Thread(target=cancel, daemon=True).start()
+
+    ran = run_kind(tmp_path / "job", "model.download", {"source": REPO}, outputs=tmp_path / "out", prepare=cancel_later)
+    assert ran.result["outcome"] == "cancelled"
 
 
 def test_a_server_error_is_tried_again(hub, tmp_path):
