@@ -173,7 +173,7 @@ def _comparison(slow: str, fast: str, courses: Mapping[str, Sequence[Point]], ti
     gains = {phase: seconds - spent[fast].get(phase, 0.0) for phase, seconds in spent[slow].items()}
     best = max(gains, key=lambda phase: gains[phase], default=None)
     gained = times[slow] - times[fast]
-    share = 100 * gained / times[slow]
+    share = 100 * (gained / times[slow])  # in this order: 100 x / x may round to more than 100
     in_phase = best if best is not None and gains[best] > 0 and share >= LEAST_FASTER_PERCENT else None
     return Comparison(slow, share, gained, in_phase, gains[in_phase] if in_phase else None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from headway.domain.compare import (
@@ -133,6 +133,7 @@ def test_interpolation_holds_its_ends_and_needs_a_point() -> None:
         max_size=30,
     ),
 )
+@example([(0.0, 1, 0.0, "loading"), (1.0, 1, 41.0, "loading")], [(0.0, 1, 0.0, "loading"), (2e-223, 1, 9.0, "loading")])
 def test_verdict_never_fails_and_never_favours_the_slower(a: list[tuple], b: list[tuple]) -> None:
     def made(name: str, drawn: list[tuple]) -> Run:
         ordered = sorted(drawn, key=lambda each: (each[1], each[0]))

@@ -1,6 +1,6 @@
 // Pause, resume, cancel by button, from the job's page and from the page of operations. BASE_URL, TOKEN, JOB_ID, OTHER_ID.
 
-import { DESKTOP, check, expect, expectState, run, signedIn, wanted } from "./page.mjs";
+import { DESKTOP, check, expect, expectState, run, signedIn, until, wanted } from "./page.mjs";
 
 const [BASE_URL, TOKEN, JOB_ID, OTHER_ID] = wanted("BASE_URL", "TOKEN", "JOB_ID", "OTHER_ID");
 
@@ -14,7 +14,7 @@ await run(async (browser) => {
   const held = await page.textContent("[data-testid=percent]");
   await press("Resume");
   await expectState(page, "running");
-  await expect("the resumed job does not move", page.waitForFunction((from) => document.querySelector("[data-testid=percent]")?.textContent !== from, held));
+  await expect("the resumed job does not move", until(page, (from) => document.querySelector("[data-testid=percent]")?.textContent !== from, held));
   await press("Cancel");
   await expectState(page, "cancelled");
   check("a cancelled job can be paused", (await page.getByRole("button", { name: "Pause" }).count()) === 0);

@@ -1,7 +1,7 @@
 // The feature browser as a person uses it: steps by keyboard, searches, labels; one pane at a time on a phone.
 // BASE_URL, TOKEN, INDEX (the id of a feature index of two SAEs).
 
-import { DESKTOP, api, check, expect, run, signedIn, wanted } from "./page.mjs";
+import { DESKTOP, api, check, expect, run, signedIn, until, wanted } from "./page.mjs";
 
 const [BASE_URL, TOKEN, INDEX] = wanted("BASE_URL", "TOKEN", "INDEX");
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
@@ -19,9 +19,9 @@ async function steps(page) {
   await expect("j chooses no feature", page.getByTestId("feature-detail").waitFor());
   const first = chosen(page);
   await page.keyboard.press("j");
-  await expect("j does not step on", page.waitForFunction((held) => new URL(location.href).searchParams.get("feature") !== held, first));
+  await expect("j does not step on", until(page, (held) => new URL(location.href).searchParams.get("feature") !== held, first));
   await page.keyboard.press("k");
-  await expect("k does not step back", page.waitForFunction((held) => new URL(location.href).searchParams.get("feature") === held, first));
+  await expect("k does not step back", until(page, (held) => new URL(location.href).searchParams.get("feature") === held, first));
   await expect("no example is shown", page.getByRole("heading", { name: "Strongest examples" }).waitFor());
   const strengths = await page.locator("mark").evaluateAll((marks) => marks.map((mark) => Number.parseInt(mark.style.getPropertyValue("--strength"))));
   check("activations are not told apart by their shade", Math.max(...strengths) === 55 && Math.min(...strengths) < 30);
@@ -29,11 +29,11 @@ async function steps(page) {
 
 async function searches(page) {
   await page.getByRole("searchbox", { name: "Search" }).fill("violin");
-  await expect("the search does not narrow the list", page.waitForFunction(() => location.search.includes("q=violin")));
+  await expect("the search does not narrow the list", until(page, () => location.search.includes("q=violin")));
   const { total } = await api(BASE_URL, TOKEN, `/artifacts/${INDEX}/features?sae=layer3.resid_post&q=violin`);
   await expect(`the list does not say that ${total} features were found`, page.getByRole("search").getByText(String(total), { exact: true }).waitFor());
   await page.reload();
-  await expect("a reload forgets the search", page.waitForFunction(() => document.querySelector("[type=search]")?.value === "violin"));
+  await expect("a reload forgets the search", until(page, () => document.querySelector("[type=search]")?.value === "violin"));
 }
 
 async function labels(page) {

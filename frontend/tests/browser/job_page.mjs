@@ -2,7 +2,7 @@
 // BASE_URL, TOKEN, JOB_ID, OUT_DIR. Screenshots: job-light.png, job-dark.png, job-phone.png.
 
 import { join } from "node:path";
-import { DESKTOP, check, expect, expectPushed, run, shoot, signedIn, wanted } from "./page.mjs";
+import { DESKTOP, check, expect, expectPushed, run, shoot, signedIn, until, wanted } from "./page.mjs";
 
 const [BASE_URL, TOKEN, JOB_ID, OUT_DIR] = wanted("BASE_URL", "TOKEN", "JOB_ID", "OUT_DIR");
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
@@ -37,8 +37,8 @@ async function visit(browser, { name, options }) {
   await expectPushed(page);
   await expect(`${name}: no percent on the page`, page.waitForSelector("[data-testid=percent]"));
   const before = await page.textContent("[data-testid=percent]");
-  await expect(`${name}: the percent stayed at ${before}`, page.waitForFunction(percentMoved, before));
-  await expect(`${name}: no chart was drawn`, page.waitForFunction(chartDrawn));
+  await expect(`${name}: the percent stayed at ${before}`, until(page, percentMoved, before));
+  await expect(`${name}: no chart was drawn`, until(page, chartDrawn));
   await expect(`${name}: tracking's cost is not told`, page.getByText(/^tracking .* µs a call · .* % of the step/).waitFor());
   const width = await page.evaluate(() => document.documentElement.scrollWidth);
   check(`${name}: the page scrolls sideways, ${width} px wide`, width <= options.viewport.width);

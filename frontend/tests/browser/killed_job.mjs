@@ -2,7 +2,7 @@
 // BASE_URL, TOKEN, JOB_ID, PROCESS_GROUP, OUT_DIR.
 
 import { join } from "node:path";
-import { check, expect, run, shoot, signedIn, wanted } from "./page.mjs";
+import { check, expect, run, shoot, signedIn, until, wanted } from "./page.mjs";
 
 const [BASE_URL, TOKEN, JOB_ID, PROCESS_GROUP, OUT_DIR] = wanted("BASE_URL", "TOKEN", "JOB_ID", "PROCESS_GROUP", "OUT_DIR");
 const RECOVERY_MS = 30_000;
@@ -27,7 +27,7 @@ await run(async (browser) => {
     const now = Number(document.body.innerText.match(/Step ([\d,]+)/)?.[1].replaceAll(",", "") ?? 0);
     return now > step && document.querySelector(`[role=img][aria-label^="m0,"]`)?.getAttribute("aria-label") !== told;
   };
-  await expect("the curve does not go on", page.waitForFunction(goesOn, [killedAt, latest]));
+  await expect("the curve does not go on", until(page, goesOn, [killedAt, latest]));
   await shoot(page, join(OUT_DIR, "job-resumed.png"));
   page.assertCalm();
 });

@@ -24,6 +24,11 @@ export async function expect(claim, promise) {
   });
 }
 
+/** Waits until `holds` is true in the page. Looks five times a second: at every frame, as Playwright does, takes a core. */
+export function until(page, holds, argument) {
+  return page.waitForFunction(holds, argument, { polling: 200 });
+}
+
 export function check(claim, holds) {
   if (!holds) throw new Error(claim);
 }

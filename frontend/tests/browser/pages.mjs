@@ -1,7 +1,7 @@
 // System, Operations and a job's result show what there is, in light theme.
 // BASE_URL, TOKEN, JOB_ID (it runs), MADE_ID (a job that made a dataset of documents).
 
-import { DESKTOP, api, check, expect, run, signedIn, wanted } from "./page.mjs";
+import { DESKTOP, api, check, expect, run, signedIn, until, wanted } from "./page.mjs";
 
 const [BASE_URL, TOKEN, JOB_ID, MADE_ID] = wanted("BASE_URL", "TOKEN", "JOB_ID", "MADE_ID");
 
@@ -23,7 +23,7 @@ async function system(page) {
   await page.goto(`${BASE_URL}/system`);
   await expect("the host is not on the System page", page.getByRole("heading", { name: items[0].name }).waitFor());
   await expect("no cores are shown", page.getByRole("img", { name: /core 0 \d+ %/ }).waitFor());
-  await expect("the last hour is not drawn", page.waitForFunction(allDrawn));
+  await expect("the last hour is not drawn", until(page, allDrawn));
   const background = await page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   check(`the light theme is dark: ${background}`, background.match(/\d+/g).slice(0, 3).every((part) => Number(part) > 200));
 }
