@@ -7,6 +7,7 @@ import json
 import shutil
 import signal
 import tempfile
+import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -447,7 +448,14 @@ def test_deaf_instance_says_so_drops_its_clients_and_listens_anew(
         async with listening(other) as listener:
             push = other.api.push.cluster
             await asyncio.to_thread(wait_until, lambda: push.state() == "ok", WAIT_SECONDS, "hearing")
-            # its connection lives, but what is said to the others goes another way
+            # its connection lives, but what is said to the others goes another way; it mends once it may
+            find, may_mend = push._find_topic, threading.Event()
+
+            async def find_later() -> str:
+                await asyncio.to_thread(may_mend.wait, WAIT_SECONDS)
+                return await find()
+
+            monkeypatch.setattr(push, "_find_topic", find_later)
             push.channel = "elsewhere"
             silent = await asyncio.to_thread(
                 wait_until, lambda: push.state() != "ok" and push.state(), WAIT_SECONDS, "silence"
@@ -457,6 +465,7 @@ def test_deaf_instance_says_so_drops_its_clients_and_listens_anew(
                 ready = await asyncio.to_thread(http.get, "/readyz")
             assert (ready.status_code, "push" in ready.json()["detail"]) == (503, True)
             await asyncio.wait_for(listener.gone.wait(), WAIT_SECONDS)
+            may_mend.set()
             await asyncio.to_thread(wait_until, lambda: push.state() == "ok", WAIT_SECONDS, "hearing again")
 
     with serving(server.settings) as other:
