@@ -9,7 +9,7 @@ from typing import NoReturn
 
 
 def leave(code: int = 0) -> NoReturn:
-    """End without taking the libraries down one object at a time: half a second for a worker, 1 to 2 s with torch.
+    """End without taking the libraries down one object at a time, which takes seconds with torch and transformers.
 
     What was registered for the end (temporary folders, helper processes) is done; threads are not waited for.
     """

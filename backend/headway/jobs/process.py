@@ -102,7 +102,7 @@ def _described(error: Exception, error_class: str | None) -> dict[str, Any]:
 
 def main() -> NoReturn:
     """Entry of the process. Ctrl-C of a terminal is the supervisor's business, not the job's."""
-    # until its kind is loaded nothing is garbage; looking for some costs a third of the start
+    # until its kind is loaded nothing is garbage
     gc.disable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent(signal.SIGKILL)

@@ -24,7 +24,7 @@ export async function expect(claim, promise) {
   });
 }
 
-/** Waits until `holds` is true in the page. Looks five times a second: at every frame, as Playwright does, takes a core. */
+/** Waits until `holds` is true in the page. Looks five times a second; Playwright would at every frame. */
 export function until(page, holds, argument) {
   return page.waitForFunction(holds, argument, { polling: 200 });
 }

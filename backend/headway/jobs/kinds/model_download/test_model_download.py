@@ -176,7 +176,6 @@ def test_a_connection_that_stalls_is_given_up_and_gone_on_with(hub, tmp_path, mo
 @pytest.mark.parametrize("after", [None, 400_000], ids=["before its answer", "in the middle"])
 def test_a_cancel_is_heard_while_the_server_is_silent(hub, tmp_path, monkeypatch, after):
     monkeypatch.setattr("headway.ml.hub.download.STALL_SECONDS", 3600.0)
-    monkeypatch.setattr("headway.ml.hub.download.CONNECT_SECONDS", 3600.0)
     hub.faults["model.safetensors"] = [Fault("mute" if after is None else "stall", after or 0)]
     part = tmp_path / "out/model/model.safetensors.part"
 
