@@ -20,7 +20,7 @@ from tests.installation import open_installation
 
 TOKEN = "test-token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
-CONFIG = {"steps": 70, "step_seconds": 0.08, "inner": 4, "checkpoint_every": 0}
+CONFIG = {"steps": 70, "step_seconds": 0.01, "rest_seconds": 0.07, "inner": 4, "checkpoint_every": 0}
 CUT_AFTER = 4
 Told = dict[int, dict[str, Any]]
 

@@ -21,7 +21,15 @@ from headway.local.valkey import free_port
 from tests.installation import wait_until
 
 STEPS = 600
-WORK = {"steps": STEPS, "step_seconds": 0.02, "inner": 2, "checkpoint_every": 25, "metrics": 1, "seed": 4}
+WORK = {
+    "steps": STEPS,
+    "step_seconds": 0.002,
+    "rest_seconds": 0.02,
+    "inner": 2,
+    "checkpoint_every": 25,
+    "metrics": 1,
+    "seed": 4,
+}
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.installation import Installation, open_installation, wait_until
 
 Report = Callable[[str, str, str, str], None]
 STORM_SECONDS = 300.0
-WORK = {"steps": 120, "step_seconds": 0.02, "inner": 3, "checkpoint_every": 10, "metrics": 1}
+WORK = {"steps": 120, "step_seconds": 0.002, "rest_seconds": 0.02, "inner": 3, "checkpoint_every": 10, "metrics": 1}
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_short_storm(installation: Installation) -> None:
 @pytest.mark.chaos
 @pytest.mark.timeout(1200)
 def test_sixty_jobs_through_five_minutes_of_kills(installation: Installation, report: Report) -> None:
-    jobs = [installation.submit(config=WORK | {"steps": 120, "step_seconds": 0.08}) for _ in range(60)]
+    jobs = [installation.submit(config=WORK | {"step_seconds": 0.08, "rest_seconds": 0}) for _ in range(60)]
     storm = Storm(installation, seed=7, every_seconds=(1.0, 4.0))
     with storm.raging():
         deadline = time.monotonic() + STORM_SECONDS
@@ -119,7 +119,9 @@ def test_stopped_supervisor_writes_nothing_after_a_rival(installation: Installat
 def test_cancel_in_every_state_ends_the_right_job_in_time(installation: Installation, report: Report) -> None:
     installation.start_worker()
     installation.start_worker("system", beat=True)
-    jobs = [installation.submit(config=WORK | {"steps": 400, "step_seconds": 0.01}) for _ in range(100)]
+    jobs = [
+        installation.submit(config=WORK | {"steps": 400, "step_seconds": 0.01, "rest_seconds": 0}) for _ in range(100)
+    ]
     kept = set(jobs[::5])
     waits: list[float] = []
     for number, job_id in enumerate(job for job in jobs if job not in kept):

@@ -24,7 +24,15 @@ from tests.installation import Installation, open_installation, wait_until
 from tests.services import running
 
 Report = Callable[[str, str, str, str], None]
-WORK = {"steps": 300, "step_seconds": 0.02, "inner": 3, "checkpoint_every": 50, "metrics": 1, "seed": 5}
+WORK = {
+    "steps": 300,
+    "step_seconds": 0.002,
+    "rest_seconds": 0.02,
+    "inner": 3,
+    "checkpoint_every": 50,
+    "metrics": 1,
+    "seed": 5,
+}
 
 
 class Services:

@@ -20,7 +20,7 @@ from headway.local.valkey import free_port
 from headway.local.waiting import wait_until
 
 Headway = Callable[..., subprocess.CompletedProcess[str]]
-LONG = ("steps=1000000", "step_seconds=0.01", "checkpoint_every=10")
+LONG = ("steps=1000000", "step_seconds=0.001", "rest_seconds=0.02", "checkpoint_every=10")
 
 
 @pytest.fixture(scope="module")

@@ -203,7 +203,7 @@ def test_job_of_a_queue_that_nobody_serves_says_so(installation: Installation) -
 
 
 def test_worker_gives_its_gpus_one_by_one_and_the_process_sees_its_own(installation: Installation) -> None:
-    long = {"steps": 100_000, "step_seconds": 0.01}
+    long = {"steps": 100_000, "step_seconds": 0.001, "rest_seconds": 0.02}
     jobs = [installation.submit(config=long) for _ in range(3)]
     installation.query("UPDATE jobs SET resources = resources || '{\"gpus\": 1}'")
     gpus = {"HEADWAY_GPUS": "0=1000,1=1000", "HEADWAY_SLOTS": "cpu=3", "HEADWAY_HOST_NAME": "real"}

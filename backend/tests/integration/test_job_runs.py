@@ -20,7 +20,7 @@ from headway.services.submit_job import JobRequest, submit_job
 from tests.installation import Installation, open_installation, wait_until
 
 QUICK = {"steps": 40, "step_seconds": 0.002, "inner": 4, "checkpoint_every": 10}
-LONG = {"steps": 100_000, "step_seconds": 0.01, "inner": 4, "checkpoint_every": 20}
+LONG = {"steps": 100_000, "step_seconds": 0.001, "rest_seconds": 0.01, "inner": 4, "checkpoint_every": 20}
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +105,7 @@ def test_job_that_dies_without_progress_is_failed_after_three_losses(installatio
 
 def test_killed_worker_costs_nothing_but_a_lease(installation: Installation) -> None:
     worker = installation.start_worker("io,cpu")
-    config = QUICK | {"steps": 150, "step_seconds": 0.02, "seed": 3}
+    config = QUICK | {"steps": 150, "rest_seconds": 0.02, "seed": 3}
     jobs = [installation.submit(config=config) for _ in range(6)]
     wait_until(lambda: any(installation.job(job).percent > 20 for job in jobs), what="progress")
     groups = [group for (group,) in installation.query("SELECT process_group FROM attempts WHERE ended_at IS NULL")]
@@ -139,7 +139,7 @@ def test_job_that_ignores_cancel_is_killed_after_the_grace(installation: Install
 
 
 def test_paused_job_frees_its_process_and_resumes_with_the_same_curve(installation: Installation) -> None:
-    config = QUICK | {"steps": 200, "step_seconds": 0.01, "seed": 11, "checkpoint_every": 0}
+    config = QUICK | {"steps": 200, "rest_seconds": 0.01, "seed": 11, "checkpoint_every": 0}
     whole = installation.submit(config=config)
     job_id = installation.submit(config=config)
     installation.wait(job_id, lambda job: job.step and job.step > 20)

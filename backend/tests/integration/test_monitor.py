@@ -110,7 +110,7 @@ def test_ticks_do_not_pile_up_while_a_worker_is_stopped(installation: Installati
 
 
 def test_ticks_never_wait_behind_jobs(installation: Installation) -> None:
-    jobs = [installation.submit(config={"steps": 400, "step_seconds": 0.005}) for _ in range(4)]
+    jobs = [installation.submit(config={"steps": 400, "step_seconds": 0.001, "rest_seconds": 0.004}) for _ in range(4)]
     installation.wait(jobs[1], lambda job: job.state == "running")
     before = raw_samples(installation, "birch")
     wait_until(lambda: raw_samples(installation, "birch") >= before + 3, timeout=60, what="samples of a busy worker")

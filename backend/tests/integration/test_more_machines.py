@@ -22,7 +22,7 @@ from headway.workers.pull import Wanted, pull
 from tests.installation import Installation, open_installation, wait_until
 from tests.machines import TOKEN, Machine, machine
 
-LONG = {"steps": 100_000, "step_seconds": 0.01, "inner": 4, "checkpoint_every": 20}
+LONG = {"steps": 100_000, "step_seconds": 0.001, "rest_seconds": 0.01, "inner": 4, "checkpoint_every": 20}
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_paused_job_goes_on_at_another_host_with_its_checkpoint_and_the_same_val
 ) -> None:
     alder, birch = machines
     first = installation.start_worker("cpu", **alder.environment)
-    config = {"steps": 300, "step_seconds": 0.005, "checkpoint_every": 20, "metrics": 1}
+    config = {"steps": 300, "step_seconds": 0.001, "rest_seconds": 0.005, "checkpoint_every": 20, "metrics": 1}
     job_id = installation.submit(config=config)
     reference = installation.submit(config=config)
     installation.wait(job_id, lambda job: (job.step or 0) > 60)

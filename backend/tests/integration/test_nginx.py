@@ -219,7 +219,9 @@ def test_a_client_behind_nginx_gets_every_point_once_while_nginx_reloads(front: 
 
     async def follow() -> list[int]:
         steps: list[int] = []
-        job = installation.submit("probe.work", {"steps": 60, "step_seconds": 0.05, "metrics": 1})
+        job = installation.submit(
+            "probe.work", {"steps": 60, "step_seconds": 0.005, "rest_seconds": 0.05, "metrics": 1}
+        )
         async with Live(front.url, "test-token") as live:
             async for told in live.follow(MetricStream(job)):
                 assert isinstance(told, Points)

@@ -167,7 +167,7 @@ def test_threshold_is_told_once_a_job_at_the_first_step_beyond(http: httpx.Clien
 
 
 def test_webhook_of_one_job_or_kind_hears_of_no_other(http: httpx.Client, receiver: Receiver) -> None:
-    mine = work(http, steps=40, step_seconds=0.03)
+    mine = work(http, steps=40, step_seconds=0.001, rest_seconds=0.03)
     of_job = register(http, receiver.url, ["job.completed"], job_id=mine)
     of_kind = register(http, receiver.url, ["job.completed"], kind="sae.train")
     everything = register(http, receiver.url, ["job.completed"])

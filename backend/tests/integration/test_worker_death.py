@@ -21,7 +21,7 @@ HOLD = (
     "import sys; from pathlib import Path; from headway.workers.lifeline import Lifeline; "
     "line = Lifeline(Path(sys.argv[1]), 'here', 'other'); print('held', flush=True); sys.stdin.read()"
 )
-WORK = {"steps": 400, "step_seconds": 0.01, "inner": 2, "checkpoint_every": 20, "metrics": 1}
+WORK = {"steps": 400, "step_seconds": 0.001, "rest_seconds": 0.01, "inner": 2, "checkpoint_every": 20, "metrics": 1}
 
 
 @pytest.fixture

@@ -27,6 +27,9 @@ class ProbeConfig(KindConfig):
     step_seconds: float = Field(
         0.02, ge=0, le=60, title="Seconds a step", description="CPU time each step burns, over its inner iterations."
     )
+    rest_seconds: float = Field(
+        0, ge=0, le=60, title="Rest after a step", description="Seconds it waits then, as a job does for its data."
+    )
     inner: int = Field(10, ge=1, le=100_000, title="Inner iterations", description="Iterations counted in each step.")
     metrics: int = Field(2, ge=0, le=64, title="Metrics", description="Metrics m0, m1, ... logged at each step.")
     checkpoint_every: int = Field(

@@ -1,4 +1,4 @@
-"""The work of `probe.work`: burns CPU, counts, logs a seeded walk whose state only a checkpoint can carry on."""
+"""The work of `probe.work`: burns CPU, rests, counts, logs a seeded walk whose state only a checkpoint can carry on."""
 
 from __future__ import annotations
 
@@ -58,6 +58,7 @@ def run(config: ProbeConfig, job: JobContext) -> None:
     with job.phase("working"):
         for step in job.track(range(done + 1, config.steps + 1), unit="step", total=config.steps, start=done):
             _work(config, job)
+            time.sleep(config.rest_seconds)
             job.log(step, **_maybe_broken(config, job, step, walk.step()))
             if config.checkpoint_every and step % config.checkpoint_every == 0:
                 job.checkpoint(step, walk.save)

@@ -1,17 +1,23 @@
-"""The dashboard in Chromium as a person uses it, on real jobs: what it shows, refuses, stops, compares, survives."""
+"""A whole study on real input, from the queue to a Socket.IO client; then the dashboard as a person uses it.
+
+On one installation: what the dashboard shows, refuses, stops, compares and survives are real jobs, and the study's.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+import socketio
 
 from headway.local import postgres, valkey
 from headway.local.folders import prepare_data_dir
@@ -21,22 +27,60 @@ from tests.feature_indexes import add_index
 from tests.installation import Installation, open_installation
 from tests.services import fresh_database, running
 
-pytestmark = [pytest.mark.browser, needs_chromium]
 MID_TRAINING_PERCENT = 40.0
 TOKEN = "test-token"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 SMALL = {"steps": 12, "step_seconds": 0.02, "inner": 2}
 LONG_TRAINING = {"epochs": 300, "d_sae": 1024, "batch_rows": 1024}
-ENDLESS = {"steps": 100_000, "step_seconds": 0.01, "inner": 2, "metrics": 3, "checkpoint_every": 40}
+ENDLESS = {"steps": 100_000, "step_seconds": 0.001, "rest_seconds": 0.02, "metrics": 3, "checkpoint_every": 40}
+
+
+class Watcher:
+    """A client that keeps every job object it was pushed, in order, and each new point of one job."""
+
+    def __init__(self) -> None:
+        self.pushed: dict[str, list[dict[str, Any]]] = {}
+        self.points: dict[str, list[int]] = {}
+        self.client = socketio.AsyncClient()
+        self.client.on("job:changed", self._changed)
+        self.client.on("job:metrics", self._metrics)
+        self.done = asyncio.Event()
+
+    async def follow(self, address: str, waited_for: str) -> None:
+        """Follow everything until the job `waited_for` is over."""
+        self.waited_for = waited_for
+        await self.client.connect(address, auth={"token": TOKEN}, transports=["websocket"])
+        for channel in ("operations", f"jobs/{waited_for}/metrics"):
+            answer = await self.client.call("subscribe", {"channel": channel}, timeout=30)
+            assert answer["ok"], answer
+        await asyncio.wait_for(self.done.wait(), 400)
+        await self.client.disconnect()
+
+    def _changed(self, payload: dict[str, Any]) -> None:
+        job = payload["job"]
+        self.pushed.setdefault(job["id"], []).append(job)
+        if job["state"] == "failed" or (job["id"] == self.waited_for and job["state"] == "completed"):
+            self.done.set()
+
+    def _metrics(self, payload: dict[str, Any]) -> None:
+        for series in payload["points"]:
+            self.points.setdefault(series["name"], []).extend(series["steps"])
+
+
+@dataclass(frozen=True)
+class Study:
+    """The study once it is over: its jobs by their keys, and who watched them."""
+
+    jobs: dict[str, str]
+    watcher: Watcher
 
 
 @dataclass(frozen=True)
 class Site:
-    """An installation with an API, and the jobs by their keys of a study that lacks its training."""
+    """An installation with an API."""
 
     installation: Installation
     address: str
-    study: dict[str, str]
 
     def visit(self, script: str, **named: str) -> None:
         """Run a script of the browser against this installation."""
@@ -61,11 +105,22 @@ def site(postgres_url: str, redis_url: str) -> Iterator[Site]:
         opened.start_worker(HEADWAY_SLOTS="gpu=1,cpu=4,io=2")
         opened.start_worker("system", beat=True)
         address = opened.start_api()
-        # Its downloads, tokens and activations are made while the other tests are at the browser; the training waits.
-        *before, _ = STUDY["jobs"]
-        answer = httpx.post(f"{address}/api/v1/studies", json=STUDY | {"jobs": before}, headers=BEARER)
+        yield Site(opened, address)
+
+
+@pytest.fixture(scope="module")
+def study(site: Site) -> Study:
+    """The small study, sent over REST and watched to its end."""
+    watcher = Watcher()
+
+    async def run() -> dict[str, str]:
+        answer = await asyncio.to_thread(httpx.post, f"{site.address}/api/v1/studies", json=STUDY, headers=BEARER)
         assert answer.status_code == 201, answer.text
-        yield Site(opened, address, {job["key"]: job["id"] for job in answer.json()["jobs"]})
+        jobs = {job["key"]: job["id"] for job in answer.json()["jobs"]}
+        await watcher.follow(site.address, jobs["sae"])
+        return jobs
+
+    return Study(asyncio.run(run()), watcher)
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +136,42 @@ def other_site(cluster: postgres.Cluster) -> Iterator[tuple[Installation, str]]:
                 yield opened, opened.start_api()
 
 
+def in_chromium(test: Callable[..., None]) -> Callable[..., None]:
+    """A test of the dashboard."""
+    return pytest.mark.browser(needs_chromium(test))
+
+
+def test_small_study_reaches_a_client_as_it_happens_and_ends_with_a_real_sae(site: Site, study: Study) -> None:
+    with httpx.Client(base_url=f"{site.address}/api/v1", headers=BEARER, timeout=30) as http:
+        for job in study.jobs.values():
+            truth = http.get(f"/jobs/{job}").json()
+            assert truth["state"] == "completed", truth["error"]
+            _assert_told_truly(study.watcher.pushed[job], truth)
+        series = {each["name"]: each for each in http.get(f"/jobs/{study.jobs['sae']}/metrics").json()["series"]}
+        assert series["fvu"]["values"][-1] < series["fvu"]["values"][0]
+        assert study.watcher.points["loss"] == series["loss"]["steps"]
+        made = http.get("/artifacts", params={"type": "sae"}).json()["items"]
+        assert [artifact["state"] for artifact in made] == ["ready"]
+
+
+def _assert_told_truly(pushed: list[dict[str, Any]], truth: dict[str, Any]) -> None:
+    revisions = [job["revision"] for job in pushed]
+    assert revisions == sorted(revisions)
+    assert {k: v for k, v in pushed[-1].items() if k != "data_age_seconds"} == {
+        k: v for k, v in truth.items() if k != "data_age_seconds"
+    }
+    for attempt in {job["attempt"] for job in pushed}:
+        percents = [job["percent"] for job in pushed if job["attempt"] == attempt]
+        assert percents == sorted(percents)
+    assert all((job["percent"] == 100.0) == (job["state"] == "completed") for job in pushed)
+
+
+@in_chromium
 def test_form_names_the_field_of_a_wrong_config_and_queues_nothing(site: Site) -> None:
     site.visit("submit_refused")
 
 
+@in_chromium
 def test_one_browser_stays_signed_in_to_two_installations(site: Site, other_site: tuple[Installation, str]) -> None:
     other, other_address = other_site
     site.installation.submit(config=SMALL, name="job of the one")
@@ -92,6 +179,7 @@ def test_one_browser_stays_signed_in_to_two_installations(site: Site, other_site
     site.visit("two_installations", OTHER_URL=other_address, OTHER_TOKEN="other-token")
 
 
+@in_chromium
 def test_jobs_are_compared_and_run_again_with_a_change_that_is_shown(site: Site, tmp_path: Path) -> None:
     installation = site.installation
     first = installation.submit(config=SMALL, name="first")
@@ -104,24 +192,28 @@ def test_jobs_are_compared_and_run_again_with_a_change_that_is_shown(site: Site,
     site.visit("compare_and_retry", IDS=f"{first},{second}", FAILED_ID=failed, OUT_DIR=str(tmp_path))
 
 
-def test_system_operations_and_results_show_what_there_is(site: Site) -> None:
-    cleaned = site.installation.submit("dataset.dedupe", {"dataset": f"job:{site.study['text']}/dataset"})
+@in_chromium
+def test_system_operations_and_results_show_what_there_is(site: Site, study: Study) -> None:
+    cleaned = site.installation.submit("dataset.dedupe", {"dataset": f"job:{study.jobs['text']}/dataset"})
     with site.endless("in the operations") as (job,):
         site.installation.wait_state(cleaned, "completed")
         site.visit("pages", JOB_ID=job, MADE_ID=cleaned)
 
 
+@in_chromium
 def test_features_are_browsed_searched_and_labelled(site: Site) -> None:
     add_index(site.installation, "features1", {"layer3.resid_post": 330, "layer5.resid_post": 66})
     site.visit("features", INDEX="features1")
 
 
+@in_chromium
 def test_buttons_pause_resume_and_cancel(site: Site) -> None:
     with site.endless("to be paused", "to be cancelled") as jobs:
         site.visit("controls", JOB_ID=jobs[0], OTHER_ID=jobs[1])
         assert [site.installation.job(job).state for job in jobs] == ["cancelled", "cancelled"]
 
 
+@in_chromium
 def test_curve_goes_on_after_a_kill_and_the_resumed_part_is_marked(site: Site, tmp_path: Path) -> None:
     with site.endless("killed in mid-training") as (job,):
         group = str(site.installation.process_group(job))
@@ -129,11 +221,11 @@ def test_curve_goes_on_after_a_kill_and_the_resumed_part_is_marked(site: Site, t
     keep(tmp_path, job_page_resumed="job-resumed")
 
 
-def test_job_page_lives_while_a_real_sae_trains(site: Site, tmp_path: Path) -> None:
+@in_chromium
+def test_job_page_lives_while_a_real_sae_trains(site: Site, study: Study, tmp_path: Path) -> None:
     wanted = MID_TRAINING_PERCENT if os.environ.get(KEEP_SCREENSHOTS) else 1.0
-    config = (
-        STUDY["jobs"][-1]["config"] | {"activations": f"job:{site.study['activations']}/activations"} | LONG_TRAINING
-    )
+    activations = {"activations": f"job:{study.jobs['activations']}/activations"}
+    config = STUDY["jobs"][-1]["config"] | activations | LONG_TRAINING
     sae = site.installation.submit("sae.train", config)
     site.installation.wait(sae, lambda job: job.phase == "training" and job.percent > wanted, timeout=300)
     site.visit("job_page", JOB_ID=sae, OUT_DIR=str(tmp_path))
