@@ -23,5 +23,6 @@ export default defineConfig({
     sourcemap: false,
     chunkSizeWarningLimit: 600,
   },
-  test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"] },
+  // files share a process: a fresh one for each took two thirds of the time
+  test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"], isolate: false },
 });

@@ -187,7 +187,7 @@ def open_installation(postgres_url: str, redis_url: str, **settings: str) -> Ite
             "HEADWAY_REDIS_URL": redis_url,
             "HEADWAY_TOKEN": "test-token",
             "HEADWAY_LEASE_SECONDS": "3",
-            "HEADWAY_RECOVER_INTERVAL_SECONDS": "0.5",
+            "HEADWAY_RECOVER_INTERVAL_SECONDS": "1",
             "HEADWAY_STOP_GRACE_SECONDS": "3",
             **settings,
         }

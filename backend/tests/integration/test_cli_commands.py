@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
@@ -97,21 +98,21 @@ def test_a_failed_job_ends_with_its_reason_and_exit_code_1(headway: Headway) -> 
     ],
 )
 def test_wrong_input_names_the_field_and_queues_nothing(
-    headway: Headway, arguments: tuple[str, ...], named: str
+    headway: Headway, environment: dict[str, str], arguments: tuple[str, ...], named: str
 ) -> None:
-    before = [job["id"] for job in _jobs(headway)]
+    before = [job["id"] for job in _jobs(environment)]
     done = headway(*arguments)
     assert done.returncode == 2
     assert named in done.stderr
-    assert [job["id"] for job in _jobs(headway)] == before
+    assert [job["id"] for job in _jobs(environment)] == before
 
 
 @pytest.mark.usefixtures("up")
-def test_pause_resume_and_cancel_are_one_word_each(headway: Headway) -> None:
+def test_pause_resume_and_cancel_are_one_word_each(headway: Headway, environment: dict[str, str]) -> None:
     job_id = headway("run", "probe.work", *LONG).stdout.strip()
-    assert wait_until(lambda: _state(headway, job_id) == "running", 30)
+    assert wait_until(lambda: _job(environment, job_id)["state"] == "running", 30)
     assert headway("pause", job_id).returncode == 0
-    assert wait_until(lambda: _state(headway, job_id) == "paused", 30)
+    assert wait_until(lambda: _job(environment, job_id)["state"] == "paused", 30)
     assert headway("resume", job_id).returncode == 0
     assert headway("cancel", job_id).returncode == 0
     assert headway("watch", job_id).returncode == 3
@@ -142,7 +143,10 @@ def test_a_wrong_setting_is_named(environment: dict[str, str]) -> None:
     assert "HEADWAY_LEASE_SECONDS" in done.stderr
 
 
-def test_files_are_uploaded_and_named_in_a_config(up: subprocess.Popen[str], headway: Headway, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("up")
+def test_files_are_uploaded_and_named_in_a_config(
+    headway: Headway, environment: dict[str, str], tmp_path: Path
+) -> None:
     (tmp_path / "pairs").mkdir()
     (tmp_path / "pairs/a.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
     (tmp_path / "pairs/notes.doc").write_text("left out")
@@ -155,7 +159,7 @@ def test_files_are_uploaded_and_named_in_a_config(up: subprocess.Popen[str], hea
     (tmp_path / "cats.txt").write_text("the cat sat\n")
     run = headway("run", "dataset.dedupe", f"dataset=@{tmp_path / 'cats.txt'}")
     assert run.returncode == 0, run.stderr
-    job = next(job for job in json.loads(headway("ls", "--json").stdout)["items"] if job["id"] == run.stdout.strip())
+    job = _job(environment, run.stdout.strip())
     assert job["config"]["dataset"].startswith("artifact:")
     wrong = headway("run", "dataset.dedupe", f"dataset=@{tmp_path / 'cats.txt'}", "min_characters=-1")
     assert (wrong.returncode, "config.min_characters" in wrong.stderr, "Upload" in wrong.stderr) == (2, True, False)
@@ -169,12 +173,9 @@ def test_killing_up_ends_its_running_job_which_goes_on_after_the_next_start(envi
         "HEADWAY_PORT": str(free_port()),
     }
     process = start_up(own)
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(headway_command(*arguments), env=own, capture_output=True, text=True, timeout=300)
-
-    job_id = run("run", "probe.work", *LONG).stdout.strip()
-    assert wait_until(lambda: _job(run, job_id)["percent"] > 0, 30)
+    command = headway_command("run", "probe.work", *LONG)
+    job_id = subprocess.run(command, env=own, capture_output=True, text=True, timeout=300).stdout.strip()
+    assert wait_until(lambda: _job(own, job_id)["percent"] > 0, 30)
     family = psutil.Process(process.pid).children(recursive=True)
     assert any("headway.jobs.process" in " ".join(member.cmdline()) for member in family)
     process.kill()
@@ -183,19 +184,19 @@ def test_killing_up_ends_its_running_job_which_goes_on_after_the_next_start(envi
 
     again = start_up(own)
     try:
-        assert wait_until(lambda: _job(run, job_id)["state"] == "running" and _job(run, job_id)["attempt"] == 2, 40)
+        assert wait_until(lambda: (job := _job(own, job_id))["state"] == "running" and job["attempt"] == 2, 40)
     finally:
         again.send_signal(signal.SIGINT)
         assert again.wait(timeout=120) == 0
 
 
-def _state(headway: Headway, job_id: str) -> str:
-    return _job(headway, job_id)["state"]
+def _job(environment: dict[str, str], job_id: str) -> dict[str, Any]:
+    return next(job for job in _jobs(environment) if job["id"] == job_id)
 
 
-def _job(headway: Headway, job_id: str) -> dict[str, Any]:
-    return next(job for job in _jobs(headway) if job["id"] == job_id)
-
-
-def _jobs(headway: Headway) -> list[dict[str, Any]]:
-    return json.loads(headway("ls", "--json").stdout)["items"]
+def _jobs(environment: dict[str, str]) -> list[dict[str, Any]]:
+    """The jobs as the API tells them: the command line takes a second of a processor to start."""
+    info = read_info(Path(environment["HEADWAY_DATA_DIR"]))
+    assert info is not None
+    answer = httpx.get(f"{info.url}/api/v1/jobs", headers={"Authorization": f"Bearer {info.token}"}, timeout=30)
+    return answer.raise_for_status().json()["items"]
