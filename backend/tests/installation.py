@@ -114,6 +114,7 @@ class Installation:
     ) -> subprocess.Popen[bytes]:
         """Start a worker process; it ends with the test run in any case."""
         code = (
+            "import gc; gc.disable(); "
             "from headway.settings import load_settings; from headway.workers.app import serve; "
             f"from headway.leaving import leave; serve(load_settings(), {queues.split(',')!r}, beat={beat}); leave()"
         )

@@ -68,6 +68,8 @@ def worker(
     from headway.parent_death import end_with_parent
 
     end_with_parent()
+    # nothing of what is imported is garbage: a worker turns the collector on again once it is ready
+    gc.disable()
     from headway.errors import FieldProblem, InvalidInputError
     from headway.settings import QUEUES, get_settings
 

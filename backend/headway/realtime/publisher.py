@@ -11,7 +11,7 @@ import json
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import structlog
@@ -21,16 +21,17 @@ from headway.realtime.channels import Message
 
 MOST_PENDING = 5000
 MOST_CHANNELS = 20_000
+MOST_TOGETHER = 100
 REDIS_TIMEOUT_SECONDS = 2.0
 
 log = structlog.get_logger(__name__)
 
 
 class Emitter(Protocol):
-    """What sends one event to a room."""
+    """What sends messages to those in the rooms of their channels."""
 
-    def emit(self, event: str, data: Any, *, room: str) -> None:
-        """Send `data` to everybody in `room`. Raises what its way raises."""
+    def emit(self, messages: Sequence[Message]) -> None:
+        """Send them all, in order. Raises what its way raises; some may have been sent then."""
         ...
 
 
@@ -41,10 +42,18 @@ class RedisEmitter:
         self._redis = redis
         self._topic = topic
 
-    def emit(self, event: str, data: Any, *, room: str) -> None:
-        """Send `data` to everybody in `room`. Raises RedisError when Redis cannot be reached."""
-        message = {"method": "emit", "event": event, "data": [data], "namespace": "/", "room": room}
-        self._redis.publish(self._topic, json.dumps(message))
+    def emit(self, messages: Sequence[Message]) -> None:
+        """Send them all in one round trip. Raises RedisError when Redis cannot be reached."""
+        with self._redis.pipeline(transaction=False) as together:
+            for message in messages:
+                together.publish(self._topic, json.dumps(_to_instances(message)))
+            together.execute()
+
+
+def _to_instances(message: Message) -> dict[str, Any]:
+    """As python-socketio's managers tell one another to send an event to a room."""
+    payload = dict(message.payload)
+    return {"method": "emit", "event": message.event, "data": [payload], "namespace": "/", "room": message.channel}
 
 
 class Publisher:
@@ -101,8 +110,8 @@ class Publisher:
                         return
                     self._wake.wait(wait)
                     continue
-            for message in due:
-                self._send(message)
+            for first in range(0, len(due), MOST_TOGETHER):
+                self._send(due[first : first + MOST_TOGETHER])
 
     def _take_due(self, now: float) -> tuple[list[Message], float | None]:
         due = list(self._stream)
@@ -123,15 +132,15 @@ class Publisher:
             self._sent_at = {name: at for name, at in self._sent_at.items() if at > horizon}
         self._sent_at[key] = now
 
-    def _send(self, message: Message) -> None:
+    def _send(self, due: Sequence[Message]) -> None:
         try:
             self._emitter = self._emitter or self._make_emitter()
-            self._emitter.emit(message.event, dict(message.payload), room=message.channel)
+            self._emitter.emit(due)
         except Exception as error:
             # told once: while Redis is away every push is lost
             if not self._lost:
-                log.warning("pushes are lost", channel=message.channel, error=str(error))
-            self._lost += 1
+                log.warning("pushes are lost", channel=due[0].channel, error=str(error))
+            self._lost += len(due)
         else:
             if self._lost:
                 log.info("pushes flow again", lost=self._lost)

@@ -68,7 +68,8 @@ def move_offsets(
         "job_id": job_id, "number": number, "spool_from": spool[0], "spool_to": spool[1],
         "output_from": output[0], "output_to": output[1],
     }  # fmt: skip
-    return connection.scalar(_MOVE_OFFSETS, parameters)
+    rows = fetch(connection, _MOVE_OFFSETS, parameters)
+    return rows[0]["drained_at"] if rows else None
 
 
 def end_attempt(

@@ -20,6 +20,7 @@ from headway.domain.series import LAST_STEP
 from headway.spool.reader import MetricRows
 from headway.storage.copy_format import nonfinite_code, stored_seconds
 from headway.storage.partitions import week_start
+from headway.storage.rows import perform
 
 STEPS = 256
 #: Sums of finite values stay finite: a value beyond counts as this in its mean.
@@ -134,7 +135,7 @@ def fold(
     columns = zip(*found.values(), strict=True)
     values = {name: list(column) for name, column in zip(Extremes._fields, columns, strict=True)}
     week: date = week_start(received_at).date()
-    connection.execute(_FOLD, {"job": job_key, "attempt": attempt, "week": week, **values})
+    perform(connection, _FOLD, {"job": job_key, "attempt": attempt, "week": week, **values})
 
 
 def extremes(groups: Iterable[MetricRows], ids: Mapping[str, int]) -> Iterator[Extremes]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, text
+from psycopg.types.json import Jsonb
+from sqlalchemy import Connection, TextClause, bindparam, insert, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from headway.domain.states import HELD, JobState, sources_of
@@ -151,19 +153,28 @@ def update_owned(
     lease_seconds: float,
 ) -> Row | None:
     """Write a held job's row as its owner, prolonging the lease; None when the attempt no longer owns it (fenced)."""
-    assignments = "".join(f", {name} = :{name}" for name in values)
-    statement = text(f"""
+    parameters = {
+        "id": job_id, "attempt": attempt, "owner": owner, "held": list(HELD), "add_logs": add_logs,
+        "add_events": add_events, "lease_seconds": lease_seconds,
+        **{name: _stored(name, value) for name, value in values.items()},
+    }  # fmt: skip
+    return next(iter(fetch(connection, _update_owned(tuple(values)), parameters)), None)
+
+
+def _stored(name: str, value: Any) -> Any:
+    return Jsonb(value) if name in _JSON_COLUMNS and value is not None else value
+
+
+@cache
+def _update_owned(names: tuple[str, ...]) -> TextClause:
+    assignments = "".join(f", {name} = :{name}" for name in names)
+    return text(f"""
         WITH j AS (
             UPDATE jobs SET revision = revision + 1, updated_at = now(), logs_count = logs_count + :add_logs,
                 events_count = events_count + :add_events,
                 lease_expires_at = now() + make_interval(secs => :lease_seconds){assignments}
             WHERE id = :id AND attempt = :attempt AND lease_owner = :owner AND state = ANY(:held) RETURNING *)
-        SELECT {JOB_COLUMNS} FROM j""").bindparams(*_json_binds(values))
-    parameters = {
-        "id": job_id, "attempt": attempt, "owner": owner, "held": list(HELD), "add_logs": add_logs,
-        "add_events": add_events, "lease_seconds": lease_seconds, **values,
-    }  # fmt: skip
-    return one(connection.execute(statement, parameters))
+        SELECT {JOB_COLUMNS} FROM j""")
 
 
 def move(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from headway.domain.series import LAST_STEP
 from headway.storage.buckets import TOTAL
-from headway.storage.rows import Row, fetch
+from headway.storage.rows import Row, fetch, perform
 from headway.storage.series import SOURCES
 
 _ADD = text("""
@@ -73,7 +73,7 @@ def add(connection: Connection, job_key: int, attempt: int, sums: Sequence[Metri
     """Add to an attempt's sums, each phase and metric at most once. The caller's transaction makes it exactly once."""
     columns = zip(*sums, strict=True)
     values = {name: list(column) for name, column in zip(MetricSum._fields, columns, strict=True)}
-    connection.execute(_ADD, {"job": job_key, "attempt": attempt, **values})
+    perform(connection, _ADD, {"job": job_key, "attempt": attempt, **values})
 
 
 def read(

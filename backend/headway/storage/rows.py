@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -30,15 +31,27 @@ def many(result: Result[Any] | CursorResult[Any]) -> list[Row]:
 def fetch(
     connection: Connection, statement: TextClause, parameters: Mapping[str, Any], *, binary: bool = False
 ) -> list[Row]:
-    """All rows of a read that is asked for often, by the driver itself, within the connection's transaction.
+    """All rows of what is asked for often, by the driver itself, within the connection's transaction.
 
     SQLAlchemy takes three times as long for a row by its key as Postgres and the driver together. `binary` is the
     format of the answer: worth it for long values.
     """
+    with _driver_cursor(connection, binary=binary) as cursor:
+        return cursor.execute(_driver_text(statement), parameters).fetchall()
+
+
+def perform(connection: Connection, statement: TextClause, parameters: Mapping[str, Any]) -> None:
+    """A statement without an answer that is given often, as `fetch` asks."""
+    with _driver_cursor(connection) as cursor:
+        cursor.execute(_driver_text(statement), parameters)
+
+
+@contextmanager
+def _driver_cursor(connection: Connection, *, binary: bool = False) -> Iterator[psycopg.Cursor[Row]]:
     driver = driver_of(connection)
     try:
         with driver.cursor(row_factory=dict_row, binary=binary) as cursor:
-            return cursor.execute(_driver_text(statement), parameters).fetchall()
+            yield cursor
     except psycopg.Error:
         if driver.closed:
             connection.invalidate()  # so that the pool does not try to end its transaction

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import signal
 from collections.abc import Callable, Sequence
@@ -67,6 +68,7 @@ def serve(settings: Settings, queues: Sequence[str], beat: bool = False) -> None
     monitor.listen_for_ticks(app, meter)
     ticks = make_beat(app, settings) if beat else None
     courier = Courier(runtime) if beat else None
+    worker_ready.connect(lambda **_: collect_from_now_on(), weak=False)
     if ticks:
         worker_ready.connect(lambda **_: ticks.start(), weak=False)
         # what was lost while no Beat ran is taken in hand now, not at the first tick
@@ -112,6 +114,12 @@ def _leave(*_: object) -> NoReturn:
 def _in_pool(pool: Any, runner: JobRunner) -> Callable[[str], None]:
     """Run what a queue holds in Celery's pool, which a shutdown waits for."""
     return lambda queue: pool.apply_async(runner.run, (queue,), callback=lambda _: None)
+
+
+def collect_from_now_on() -> None:
+    """The collector runs from here on (the command line starts a worker without it), and passes over what stands."""
+    gc.freeze()
+    gc.enable()
 
 
 def ask_to_recover(app: Celery) -> None:

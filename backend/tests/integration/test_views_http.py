@@ -24,7 +24,7 @@ def installation(postgres_url: str, redis_url: str) -> Iterator[Installation]:
 @pytest.fixture(scope="module")
 def job(installation: Installation, http: httpx.Client) -> str:
     """A job that ran to its end, started by the second version of the training API."""
-    config = {"steps": STEPS, "step_seconds": 0.01, "rest_seconds": 0.25, "inner": 2}
+    config = {"steps": STEPS, "step_seconds": 0.25, "inner": 2}
     started = http.post("/api/v2/training/start", json={"kind": "probe.work", "config": config})
     assert started.status_code == 202, started.text
     assert started.json().keys() == {"job_id", "status"}

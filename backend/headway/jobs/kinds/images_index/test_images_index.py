@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from headway.jobs.kinds.images_index.sources import example_path
 from headway.jobs.order import JobOrder
 from headway.spool.control import Control
 from headway.spool.records import EventKind
+from tests.installation import wait_until
 from tests.kind_runs import Example, Ran, read_back, run_kind
 
 NAME = "images.index"
@@ -262,13 +262,15 @@ def killed_run(folder: Path, config: dict[str, Any], checkpoints: int) -> Ran:
     order_of(config, folder, folder / "cache", "t" * 12).write(folder)
     Control.create(folder / "control")
     process = subprocess.Popen([sys.executable, "-m", "headway.jobs.process", str(folder)])
+    steps: set[str] = set()
+
+    def far_enough() -> bool:
+        assert process.poll() is None, "it ended before it could be killed"
+        steps.update(path.name for path in (folder / "checkpoints").glob("step-*"))
+        return len(steps) >= checkpoints
+
     try:
-        deadline = time.monotonic() + 90
-        steps: set[str] = set()
-        while len(steps) < checkpoints:
-            assert process.poll() is None, "it ended before it could be killed"
-            assert time.monotonic() < deadline
-            steps |= {path.name for path in (folder / "checkpoints").glob("step-*")}
+        wait_until(far_enough, every=0.005, what="its checkpoints")
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=30)

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from headway.jobs.kinds.strategy_optimize.reading import read_example
 from headway.jobs.order import JobOrder
 from headway.spool.control import Control
 from headway.spool.records import EventKind
+from tests.installation import wait_until
 from tests.kind_runs import Example, Ran, read_back, run_kind
 
 QUICK = {
@@ -135,13 +135,13 @@ def killed_run(folder: Path, config: dict[str, Any], *, checkpoints: int) -> Ran
     order.write(folder)
     Control.create(folder / "control")
     process = subprocess.Popen([sys.executable, "-m", "headway.jobs.process", str(folder)])
+
+    def far_enough() -> bool:
+        assert process.poll() is None, "it ended before it could be killed"
+        return any(int(path.name[5:]) >= checkpoints * 2 for path in (folder / "checkpoints").glob("step-*"))
+
     try:
-        deadline = time.monotonic() + 90
-        newest = 0
-        while newest < checkpoints * 2:
-            assert process.poll() is None, "it ended before it could be killed"
-            assert time.monotonic() < deadline
-            newest = max((int(path.name[5:]) for path in (folder / "checkpoints").glob("step-*")), default=0)
+        wait_until(far_enough, every=0.005, what="its checkpoints")
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait(timeout=30)
