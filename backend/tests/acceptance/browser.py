@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import json
 import os
+import select
 import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,11 +23,28 @@ needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is missin
 
 
 def run_script(name: str, *, timeout: float = 400, **named: str) -> None:
-    """Run a script with `named` in its environment. Raises AssertionError with what it said if it failed."""
-    done = subprocess.run(
-        command_of(name), env=environment_of(**named), capture_output=True, text=True, timeout=timeout
-    )
-    assert done.returncode == 0, done.stderr
+    """Run a script with `named` in its environment. Raises AssertionError with the claim that is not true."""
+    visits = _visits()
+    assert visits.stdin is not None
+    assert visits.stdout is not None
+    visits.stdin.write(json.dumps({"script": name, "environment": named}) + "\n")
+    visits.stdin.flush()
+    answer = visits.stdout.readline() if select.select([visits.stdout], [], [], timeout)[0] else ""
+    if not answer:
+        visits.kill()
+        _visits.cache_clear()
+        raise AssertionError(f"{name} did not end within {timeout:g} s, or its browser did: see what Node said")
+    assert (error := json.loads(answer)["error"]) is None, error
+
+
+@cache
+def _visits() -> subprocess.Popen[str]:
+    """One Node and one Chromium for all scripts of this process; they end with their input, so with us in any case."""
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command_of("visits"), env=environment_of(), stdin=pipe, stdout=pipe, text=True)
+    assert process.stdin is not None
+    atexit.register(process.stdin.close)
+    return process
 
 
 def command_of(name: str) -> list[str]:

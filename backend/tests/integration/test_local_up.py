@@ -75,11 +75,18 @@ def open_place() -> Iterator[Path]:
 
 
 @contextmanager
-def starter(place: Path) -> Iterator[Start]:
-    """What starts an `up` and waits until it is ready; all are killed at the end."""
+def starter(place: Path, like: Path | None = None) -> Iterator[Start]:
+    """What starts an `up` and waits until it is ready; all are killed at the end.
+
+    With the database of `like`, a data directory whose `up` has ended: making one is most of a first start.
+    """
     begun: list[Up] = []
 
     def start_one(name: str = "data", worker: str = "worker") -> Up:
+        if like and not (place / name).exists():
+            (place / name).mkdir()
+            made = [path for path in like.iterdir() if path.name in ("bin", "headway.lock") or "postgres" in path.name]
+            subprocess.run(["cp", "-a", *made, place / name], check=True)
         up = Up(launch(place / name, worker, HEADWAY_PORT=str(free_port())), place / name, [])
         begun.append(up)
         _await_ready(up.process)
@@ -106,16 +113,26 @@ def place() -> Iterator[Path]:
         yield folder
 
 
+@pytest.fixture(scope="module")
+def made() -> Iterator[Path]:
+    """The data directory of an `up` that was started once."""
+    with open_place() as folder, starter(folder) as start_one:
+        up = start_one()
+        up.process.send_signal(signal.SIGINT)
+        assert up.process.wait(timeout=STOP_SECONDS) == 0
+        yield up.data_dir
+
+
 @pytest.fixture
-def start(place: Path) -> Iterator[Start]:
-    with starter(place) as start_one:
+def start(place: Path, made: Path) -> Iterator[Start]:
+    with starter(place, made) as start_one:
         yield start_one
 
 
 @pytest.fixture(scope="module")
-def lasting() -> Iterator[Up]:
+def lasting(made: Path) -> Iterator[Up]:
     """One `up` for all tests that let it live."""
-    with open_place() as folder, starter(folder) as start_one:
+    with open_place() as folder, starter(folder, made) as start_one:
         yield start_one()
 
 

@@ -33,9 +33,14 @@ export function check(claim, holds) {
   if (!holds) throw new Error(claim);
 }
 
-/** Runs the script's body with a browser; its failure is told in one line, and no browser stays. */
+export function launch() {
+  return chromium.launch({ executablePath: CHROMIUM_PATH, args: FLAGS });
+}
+
+/** Runs the script's body with a browser; its failure is told in one line, and no browser stays. Within `visits.mjs`: with its browser. */
 export async function run(body) {
-  const browser = await chromium.launch({ executablePath: CHROMIUM_PATH, args: FLAGS });
+  if (globalThis.sharedBrowser) return body(globalThis.sharedBrowser);
+  const browser = await launch();
   try {
     await body(browser);
   } catch (error) {

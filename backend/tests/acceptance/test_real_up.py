@@ -1,4 +1,4 @@
-"""The command line against a real `headway up`: API, workers, embedded services."""
+"""A real `headway up`, API, workers, embedded services: the command line on it, and kill -9 of a worker and of all."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,14 @@ import pytest
 from headway.local.installation import read_info
 from headway.local.programs import headway_command
 from headway.local.valkey import free_port
-from headway.local.waiting import wait_until
+from tests.installation import wait_until
 
 Headway = Callable[..., subprocess.CompletedProcess[str]]
+STEPS = 600
+WORK = {
+    "steps": STEPS, "step_seconds": 0.002, "rest_seconds": 0.02, "inner": 2, "checkpoint_every": 25, "metrics": 1,
+    "seed": 4,
+}  # fmt: skip
 LONG = ("steps=1000000", "step_seconds=0.001", "rest_seconds=0.02", "checkpoint_every=10")
 
 
@@ -49,12 +55,19 @@ def start_up(environment: dict[str, str]) -> subprocess.Popen[str]:
     return process
 
 
+@dataclass
+class Up:
+    """The `up` that runs now."""
+
+    process: subprocess.Popen[str]
+
+
 @pytest.fixture(scope="module")
-def up(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    process = start_up(environment)
-    yield process
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=120) == 0
+def up(environment: dict[str, str]) -> Iterator[Up]:
+    started = Up(start_up(environment))
+    yield started
+    started.process.send_signal(signal.SIGINT)
+    assert started.process.wait(timeout=120) == 0
 
 
 def test_nothing_running_is_said_with_the_mend(headway: Headway) -> None:
@@ -110,9 +123,9 @@ def test_wrong_input_names_the_field_and_queues_nothing(
 @pytest.mark.usefixtures("up")
 def test_pause_resume_and_cancel_are_one_word_each(headway: Headway, environment: dict[str, str]) -> None:
     job_id = headway("run", "probe.work", *LONG).stdout.strip()
-    assert wait_until(lambda: _job(environment, job_id)["state"] == "running", 30)
+    wait_until(lambda: _job(environment, job_id)["state"] == "running")
     assert headway("pause", job_id).returncode == 0
-    assert wait_until(lambda: _job(environment, job_id)["state"] == "paused", 30)
+    wait_until(lambda: _job(environment, job_id)["state"] == "paused")
     assert headway("resume", job_id).returncode == 0
     assert headway("cancel", job_id).returncode == 0
     assert headway("watch", job_id).returncode == 3
@@ -126,12 +139,10 @@ def test_doctor_finds_all_well_and_runs_a_probe(headway: Headway) -> None:
     assert "100.00 %" in done.stdout
 
 
-def test_open_prints_the_address_that_signs_in(
-    headway: Headway, up: subprocess.Popen[str], environment: dict[str, str]
-) -> None:
+def test_open_prints_the_address_that_signs_in(headway: Headway, up: Up, environment: dict[str, str]) -> None:
     info = read_info(Path(environment["HEADWAY_DATA_DIR"]))
     assert info is not None
-    assert info.pid == up.pid
+    assert info.pid == up.process.pid
     assert headway("open").stdout.strip() == info.dashboard
 
 
@@ -167,27 +178,61 @@ def test_files_are_uploaded_and_named_in_a_config(
     assert (missing.returncode, "config.dataset: there is no /nowhere.txt" in missing.stderr) == (2, True)
 
 
-def test_killing_up_ends_its_running_job_which_goes_on_after_the_next_start(environment: dict[str, str]) -> None:
-    own = environment | {
-        "HEADWAY_DATA_DIR": environment["HEADWAY_DATA_DIR"] + "-killed",
-        "HEADWAY_PORT": str(free_port()),
-    }
-    process = start_up(own)
-    command = headway_command("run", "probe.work", *LONG)
-    job_id = subprocess.run(command, env=own, capture_output=True, text=True, timeout=300).stdout.strip()
-    assert wait_until(lambda: _job(own, job_id)["percent"] > 0, 30)
-    family = psutil.Process(process.pid).children(recursive=True)
-    assert any("headway.jobs.process" in " ".join(member.cmdline()) for member in family)
-    process.kill()
-    process.wait()
-    assert wait_until(lambda: not [member for member in family if member.is_running()], 20)
+def family_of_the_worker_with(up: subprocess.Popen[str], job_id: str) -> list[psutil.Process]:
+    """The worker that runs the job, and everything below it."""
+    for process in psutil.Process(up.pid).children(recursive=True):
+        if "headway.jobs.process" in process.cmdline() and job_id in process.cmdline()[-1]:
+            worker = process.parent()
+            assert worker is not None
+            return [worker, *worker.children(recursive=True)]
+    raise AssertionError(f"no process runs {job_id}")
 
-    again = start_up(own)
-    try:
-        assert wait_until(lambda: (job := _job(own, job_id))["state"] == "running" and job["attempt"] == 2, 40)
-    finally:
-        again.send_signal(signal.SIGINT)
-        assert again.wait(timeout=120) == 0
+
+def test_curve_goes_on_from_the_checkpoint_and_says_where(up: Up, environment: dict[str, str]) -> None:
+    with api(environment) as client:
+        whole, broken = (
+            client.post("/jobs", json={"kind": "probe.work", "config": WORK}).raise_for_status().json()["id"]
+            for _ in range(2)
+        )
+        wait_until(lambda: _job(environment, broken)["percent"] > 30)
+        family = family_of_the_worker_with(up.process, broken)
+        assert len(family) >= 3  # the worker and both jobs
+        for member in family:
+            member.kill()
+        for job_id in (whole, broken):
+            wait_until(lambda job_id=job_id: _job(environment, job_id)["state"] in ("completed", "failed"))
+            job = _job(environment, job_id)
+            assert (job["state"], job["attempt"], job["percent"]) == ("completed", 2, 100)
+        asked = {"names": "m0", "layers": "true", "max_points": 10_000}
+        told, other = (
+            client.get(f"/jobs/{job_id}/metrics", params=asked).raise_for_status().json() for job_id in (broken, whole)
+        )
+    assert told["series"][0]["steps"] == list(range(1, STEPS + 1))
+    assert told["series"][0]["values"] == other["series"][0]["values"]
+    first, second = told["attempts"]
+    assert first["resumed_from_step"] is None
+    resumed_from = second["resumed_from_step"]
+    assert resumed_from > 0
+    assert resumed_from % WORK["checkpoint_every"] == 0
+    for layer in told["layers"]:  # what the first attempt did beyond it is kept as its ghost
+        assert layer["attempt"] == 1
+        assert min(layer["series"][0]["steps"]) == resumed_from + 1
+
+
+def test_killing_up_ends_its_running_job_which_goes_on_after_the_next_start(
+    headway: Headway, up: Up, environment: dict[str, str]
+) -> None:
+    job_id = headway("run", "probe.work", *LONG).stdout.strip()
+    wait_until(lambda: _job(environment, job_id)["percent"] > 0)
+    family = psutil.Process(up.process.pid).children(recursive=True)
+    assert any("headway.jobs.process" in " ".join(member.cmdline()) for member in family)
+    up.process.kill()
+    up.process.wait()
+    wait_until(lambda: not [member for member in family if member.is_running()])
+
+    up.process = start_up(environment)
+    wait_until(lambda: (job := _job(environment, job_id))["state"] == "running" and job["attempt"] == 2)
+    assert headway("cancel", job_id).returncode == 0
 
 
 def _job(environment: dict[str, str], job_id: str) -> dict[str, Any]:
@@ -195,8 +240,14 @@ def _job(environment: dict[str, str], job_id: str) -> dict[str, Any]:
 
 
 def _jobs(environment: dict[str, str]) -> list[dict[str, Any]]:
-    """The jobs as the API tells them: the command line takes a second of a processor to start."""
+    """The jobs as the API tells them: to start the command line takes most of a second."""
+    with api(environment) as client:
+        return client.get("/jobs").raise_for_status().json()["items"]
+
+
+def api(environment: dict[str, str]) -> httpx.Client:
+    """A client of the API of the `up` that runs now."""
     info = read_info(Path(environment["HEADWAY_DATA_DIR"]))
     assert info is not None
-    answer = httpx.get(f"{info.url}/api/v1/jobs", headers={"Authorization": f"Bearer {info.token}"}, timeout=30)
-    return answer.raise_for_status().json()["items"]
+    bearer = {"Authorization": f"Bearer {info.token}"}
+    return httpx.Client(base_url=f"{info.url}/api/v1", headers=bearer, timeout=60)
