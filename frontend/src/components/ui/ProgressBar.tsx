@@ -22,7 +22,7 @@ export function ProgressBar({ state, percent, size = "thin" }: ProgressBarProps)
       aria-label="Progress"
     >
       <div className={classes.segment} style={{ flexGrow: 1 }}>
-        <div className={`${classes.fill} ${classes.settling}`} style={{ transform: `scaleX(${percent / 100})` }} />
+        <div className={classes.fill} style={{ transform: `scaleX(${percent / 100})` }} />
       </div>
     </div>
   );

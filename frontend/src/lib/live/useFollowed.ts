@@ -2,6 +2,9 @@ import { useEffect, useEffectEvent, useState } from "react";
 import { follow } from "./socket";
 import type { Stream } from "./streams";
 
+/** What follows within this time is shown together: curves that are drawn anew with each push keep a core busy, and look no better. */
+const SHOW_MS = 250;
+
 interface Followed<S> {
   key: string | null;
   value: S;
@@ -19,7 +22,16 @@ export function useFollowed<T, S>(key: string | null, make: () => Stream<T>, emp
     const stop = new AbortController();
     let value = empty;
     let told: T[] = [];
+    let shown = { at: -Infinity, isWhole: false };
+    let later: ReturnType<typeof setTimeout> | undefined;
     const show = (isWhole: boolean) => {
+      clearTimeout(later);
+      const rest = shown.at + SHOW_MS - performance.now();
+      if (rest > 0 && isWhole === shown.isWhole) {
+        later = setTimeout(() => show(isWhole), rest);
+        return;
+      }
+      shown = { at: performance.now(), isWhole };
       if (told.length > 0) value = fold(value, told);
       told = [];
       setState((held) => (held.key === key && held.value === value && held.isWhole === isWhole ? held : { key, value, isWhole }));
@@ -29,7 +41,10 @@ export function useFollowed<T, S>(key: string | null, make: () => Stream<T>, emp
     };
     // What HTTP refuses the page's own reading tells.
     void run().catch(() => show(true));
-    return () => stop.abort();
+    return () => {
+      clearTimeout(later);
+      stop.abort();
+    };
   }, [key, empty, fold]);
   return state.key === key ? state : nothing;
 }

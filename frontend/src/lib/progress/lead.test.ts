@@ -19,6 +19,12 @@ describe("advance", () => {
     expect(second!.durationMs).toBe(200);
   });
 
+  test("it moves ten times a second at most, and only as far as can be seen", () => {
+    expect(run(told(0.1, 0), told(0.3, 2000)).at(-1)).toMatchObject({ durationMs: 2000, moves: 20 });
+    expect(run(told(0.1, 0), told(0.101, 10_000)).at(-1)).toMatchObject({ durationMs: 10_000, moves: 4 });
+    expect(run(told(0.1, 0), told(0.10001, 10_000)).at(-1)).toMatchObject({ moves: 1 });
+  });
+
   test("it is never more than one expected telling ahead of the truth at an even pace", () => {
     for (const [i, lead] of run(...Array.from({ length: 50 }, (_, i) => told(i / 100, i * 100))).entries()) {
       expect(lead.target - i / 100).toBeLessThanOrEqual(0.01 + 1e-9);

@@ -28,7 +28,13 @@ test("the bar heads for where the next telling is expected, in the time until th
   const { result, rerender } = lead();
   expect(result.current.transform).toBe("scaleX(0.25)");
   rerender(input(50, 2));
-  expect(result.current).toEqual({ transform: "scaleX(0.75)", transition: "transform 2000ms linear" });
+  expect(result.current).toEqual({ transform: "scaleX(0.75)", transition: "transform 2000ms steps(20)" });
+});
+
+test("a bar that is told of ten times a second moves with each telling and has no transition", () => {
+  const { result, rerender } = lead();
+  rerender(input(30, 0.1));
+  expect(result.current).toEqual({ transform: "scaleX(0.35)" });
 });
 
 test("the same telling drawn again changes nothing", () => {

@@ -22,7 +22,8 @@ export function useLead({ percent, run, moving, updatedAt }: Input): React.CSSPr
     setHeld({ told, lead });
   }
   if (still) return { transform: `scaleX(${told.value})` };
-  return { transform: `scaleX(${lead.target})`, transition: `transform ${Math.round(lead.durationMs)}ms linear` };
+  if (lead.moves === 1) return { transform: `scaleX(${lead.target})` };
+  return { transform: `scaleX(${lead.target})`, transition: `transform ${Math.round(lead.durationMs)}ms steps(${lead.moves})` };
 }
 
 function sameTelling(a: Told, b: Told): boolean {

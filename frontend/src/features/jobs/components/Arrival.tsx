@@ -24,12 +24,11 @@ export function Arrival({ job }: { job: Job }) {
 /** The band on a line from now to the latest time expected. */
 function Band({ job }: { job: Job }) {
   const high = job.eta_high_seconds || 1;
-  const place = (seconds: number | null) => `${Math.min(100, ((seconds ?? 0) / high) * 100)}%`;
-  const low = place(job.eta_low_seconds);
+  const place = (seconds: number | null) => Math.min(1, (seconds ?? 0) / high);
   return (
     <>
-      <span className={classes.range} style={{ left: low }} />
-      <span className={classes.tick} style={{ left: place(job.eta_seconds) }} />
+      <span className={classes.range} style={{ transform: `scaleX(${1 - place(job.eta_low_seconds)})` }} />
+      <span className={classes.tick} style={{ transform: `translateX(${place(job.eta_seconds) * 100}cqw)` }} />
     </>
   );
 }

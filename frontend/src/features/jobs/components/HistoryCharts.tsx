@@ -17,7 +17,8 @@ export function HistoryCharts({ job }: { job: Job }) {
   const { data } = useHistory(job.id, isFinal(job.state));
   const [zoom, setZoom] = useState<Range | null>(null);
   const points = useMemo(() => data?.items ?? [], [data]);
-  const course = useMemo(() => courseOf(points, job), [points, job]);
+  const latest = useEachSecond(job);
+  const course = useMemo(() => courseOf(points, latest), [points, latest]);
   const rules = useMemo(() => rulesOfHistory(points, course.start), [points, course.start]);
   if (!job.started_at) return null;
   const range: Range = zoom ?? [0, Math.max(1, course.x.at(-1) ?? 1)];
@@ -30,4 +31,16 @@ export function HistoryCharts({ job }: { job: Job }) {
       </div>
     </Section>
   );
+}
+
+/** The job as it was told first in each second or state: a course of minutes looks the same between. */
+function useEachSecond(job: Job): Job {
+  const [held, setHeld] = useState(job);
+  if (momentOf(held) === momentOf(job)) return held;
+  setHeld(job);
+  return job;
+}
+
+function momentOf({ id, state, updated_at }: Job): string {
+  return [id, state, Math.floor(Date.parse(updated_at) / 1000)].join();
 }
