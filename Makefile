@@ -5,7 +5,7 @@ SHELL := /bin/sh
 
 BIN := .venv/bin
 # In the order of what a job says: its call, the spool, Postgres, the browser; then the rest.
-BENCHES := log_call counters spool_decode ingest push_latency push_fanout api_start up views monitor eta sae_step sae_tracking backtest images dpo cluster_kill
+BENCHES := log_call counters spool_decode ingest push_latency push_fanout dashboard api_start up views monitor eta sae_step sae_tracking backtest images dpo cluster_kill
 NPM := cd frontend && PATH="$(CURDIR)/$(BIN):$$PATH" npm
 DASHBOARD_SOURCES := $(shell find frontend/src frontend/public frontend/index.html frontend/*.ts frontend/*.json -type f 2>/dev/null)
 
