@@ -40,9 +40,12 @@ async function labels(page) {
   await rows(page).first().click();
   const label = page.getByRole("textbox", { name: "Label" });
   await label.fill("strings and bows");
+  // the page shows a label before the server has it
+  const kept = page.waitForResponse((response) => response.request().method() === "PUT" && response.url().endsWith("/label"));
   await label.press("Enter");
   await expect("the list does not show the label", rows(page).getByText("strings and bows").waitFor());
   await expect("the label is not said to be by hand", page.getByText(/^by hand/).waitFor());
+  await expect("the label is not sent", kept);
   const { items } = await api(BASE_URL, TOKEN, `/artifacts/${INDEX}/features?sae=layer3.resid_post&sort=label`);
   check("the label was not kept", items.length === 1 && String(items[0].feature) === chosen(page) && items[0].label.label === "strings and bows");
 }
