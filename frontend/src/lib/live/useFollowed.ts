@@ -1,4 +1,5 @@
 import { useEffect, useEffectEvent, useState } from "react";
+import { paced } from "./paced";
 import { follow } from "./socket";
 import type { Stream } from "./streams";
 
@@ -19,31 +20,22 @@ export function useFollowed<T, S>(key: string | null, make: () => Stream<T>, emp
   const begin = useEffectEvent(make);
   useEffect(() => {
     if (key === null) return;
-    const stop = new AbortController();
+    const leaving = new AbortController();
     let value = empty;
     let told: T[] = [];
-    let shown = { at: -Infinity, isWhole: false };
-    let later: ReturnType<typeof setTimeout> | undefined;
-    const show = (isWhole: boolean) => {
-      clearTimeout(later);
-      const rest = shown.at + SHOW_MS - performance.now();
-      if (rest > 0 && isWhole === shown.isWhole) {
-        later = setTimeout(() => show(isWhole), rest);
-        return;
-      }
-      shown = { at: performance.now(), isWhole };
+    const { tell, stop } = paced((isWhole) => {
       if (told.length > 0) value = fold(value, told);
       told = [];
       setState((held) => (held.key === key && held.value === value && held.isWhole === isWhole ? held : { key, value, isWhole }));
-    };
+    }, SHOW_MS);
     const run = async () => {
-      for await (const each of follow(begin(), stop.signal, show)) told.push(each);
+      for await (const each of follow(begin(), leaving.signal, tell)) told.push(each);
     };
     // What HTTP refuses the page's own reading tells.
-    void run().catch(() => show(true));
+    void run().catch(() => tell(true));
     return () => {
-      clearTimeout(later);
-      stop.abort();
+      stop();
+      leaving.abort();
     };
   }, [key, empty, fold]);
   return state.key === key ? state : nothing;

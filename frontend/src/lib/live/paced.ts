@@ -1,0 +1,16 @@
+/** Shows what is told: the first at once, then the newest every `ms`, and at once when it becomes whole or is whole no more. */
+export function paced(show: (isWhole: boolean) => void, ms: number) {
+  let shown = { at: -Infinity, isWhole: false };
+  let later: ReturnType<typeof setTimeout> | undefined;
+  const tell = (isWhole: boolean) => {
+    clearTimeout(later);
+    const rest = shown.at + ms - performance.now();
+    if (rest > 0 && isWhole === shown.isWhole) {
+      later = setTimeout(tell, rest, isWhole);
+      return;
+    }
+    shown = { at: performance.now(), isWhole };
+    show(isWhole);
+  };
+  return { tell, stop: () => clearTimeout(later) };
+}
