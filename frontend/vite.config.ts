@@ -23,6 +23,6 @@ export default defineConfig({
     sourcemap: false,
     chunkSizeWarningLimit: 600,
   },
-  // files share a process: a fresh one for each took two thirds of the time
+  // files share a process: starting a fresh one for each takes longer than their tests
   test: { environment: "node", include: ["src/**/*.test.{ts,tsx}"], isolate: false },
 });

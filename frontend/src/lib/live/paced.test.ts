@@ -31,6 +31,7 @@ test("nothing is shown any more once it is stopped", () => {
   tell(false);
   tell(false);
   stop();
+  tell(true);
   vi.advanceTimersByTime(1000);
   expect(show).toHaveBeenCalledTimes(1);
 });

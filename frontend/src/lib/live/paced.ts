@@ -2,8 +2,10 @@
 export function paced(show: (isWhole: boolean) => void, ms: number) {
   let shown = { at: -Infinity, isWhole: false };
   let later: ReturnType<typeof setTimeout> | undefined;
+  let stopped = false;
   const tell = (isWhole: boolean) => {
     clearTimeout(later);
+    if (stopped) return;
     const rest = shown.at + ms - performance.now();
     if (rest > 0 && isWhole === shown.isWhole) {
       later = setTimeout(tell, rest, isWhole);
@@ -12,5 +14,9 @@ export function paced(show: (isWhole: boolean) => void, ms: number) {
     shown = { at: performance.now(), isWhole };
     show(isWhole);
   };
-  return { tell, stop: () => clearTimeout(later) };
+  const stop = () => {
+    clearTimeout(later);
+    stopped = true;
+  };
+  return { tell, stop };
 }

@@ -3,7 +3,7 @@ import { paced } from "./paced";
 import { follow } from "./socket";
 import type { Stream } from "./streams";
 
-/** What follows within this time is shown together: curves that are drawn anew with each push keep a core busy, and look no better. */
+/** What follows within this time is shown together: curves that are drawn anew with each push cost much, and look no better. */
 const SHOW_MS = 250;
 
 interface Followed<S> {
